@@ -1,0 +1,44 @@
+"""Names for rows and effects, and the only place that draws random ones.
+
+All are ``<prefix>_`` and 26 lower-case characters of Crockford's base32: valid as Kubernetes label and annotation
+values, and with ``_`` turned into ``-`` also as object names.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 26
+_PREFIX = re.compile(r"[a-z]{2,12}")
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id that sorts by the millisecond it was made in (a ULID); within one millisecond order is random."""
+    milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - orders rows for people; nothing decides by it
+    return _named(prefix, (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80))
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """The same id for the same prefix and parts, in every process and for ever; other parts give another id."""
+    if not parts:
+        raise ValueError("an id must be derived from at least one part")
+    digest = hashlib.sha256()
+    for part in (prefix, *parts):
+        # surrogatepass: labels may hold lone surrogates, which JSON allows. The length keeps ("ab", "c") from ("a", "bc").
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return _named(prefix, int.from_bytes(digest.digest(), "big") >> 256 - 5 * _LENGTH)
+
+
+def intent_id(run_id: str, remedy: int, step: int, direction: str) -> str:
+    """Names one effect of a run, equal for every attempt at it (S15); ``direction`` is ``apply`` or ``undo``."""
+    return derived_id("int", run_id, str(remedy), str(step), direction)
+
+
+def _named(prefix: str, number: int) -> str:
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"an id's prefix is 2 to 12 lower-case letters, not {prefix!r}")
+    digits = (_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+    return f"{prefix}_{''.join(digits)}"

@@ -1,0 +1,119 @@
+"""Every metric of the program in one place. Owned by the app and handed down; there is no global registry.
+
+Labels take values from closed sets only: never an alert's labels, a playbook's or a target's name.
+"""
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+# What one alert in a webhook came to; the same words as in the webhook's answer.
+ALERT_RESULTS = ("new", "repeats", "resolved", "doubtful", "late", "rejected")
+
+_DOOR_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_REACTION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
+
+
+class Metrics:
+    """One registry with all metrics; ``render`` gives Prometheus' text format."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=registry)
+
+        # Taking alerts in
+        self.webhook_requests = Counter(
+            "remediator_webhook_requests_total", "Webhook requests by HTTP status.", ["code"], registry=registry
+        )
+        self.webhook_duration = Histogram(
+            "remediator_webhook_duration_seconds",
+            "From the request's head to its answer, commit included.",
+            buckets=_DOOR_BUCKETS,
+            registry=registry,
+        )
+        self.alerts = Counter(
+            "remediator_alerts_total", "Alerts taken in, by what they came to.", ["result"], registry=registry
+        )
+        for result in ALERT_RESULTS:
+            self.alerts.labels(result=result)  # so that rate() sees the first one too
+        self.dead_letters = Counter(
+            "remediator_dead_letters_total", "Alerts stored raw since they could not be understood.", registry=registry
+        )
+        self.truncated_groups = Counter(
+            "remediator_truncated_groups_total", "Deliveries from which Alertmanager left alerts out.", registry=registry
+        )
+        self.watchdog_last_seen_at = Gauge(
+            "remediator_watchdog_last_seen_timestamp_seconds",
+            "When the Watchdog alert last came in (Unix time); 0 before the first.",
+            registry=registry,
+        )
+
+        # Deciding and doing
+        self.decisions = Counter(
+            "remediator_decisions_total",
+            "Decisions recorded, by verdict and first reason.",
+            ["verdict", "reason"],
+            registry=registry,
+        )
+        self.runs = Counter("remediator_runs_total", "Runs ended.", ["outcome", "mode"], registry=registry)
+        self.runs_active = Gauge("remediator_runs_active", "Runs that have not ended.", registry=registry)
+        self.alert_to_first_call = Histogram(
+            "remediator_alert_to_first_call_seconds",
+            "From an alert's first delivery to the first write of its run.",
+            buckets=_REACTION_BUCKETS,
+            registry=registry,
+        )
+        self.paused = Gauge("remediator_paused", "1 while a pause is in force for everything.", registry=registry)
+        self.mode_info = Gauge(
+            "remediator_mode_info", "1 for the mode that the process runs in.", ["mode"], registry=registry
+        )
+
+        # Store and queues
+        self.queue_depth = Gauge("remediator_queue_depth", "Rows or requests waiting.", ["queue"], registry=registry)
+        self.commit_duration = Histogram(
+            "remediator_commit_duration_seconds",
+            "One transaction of the writer.",
+            buckets=_DOOR_BUCKETS,
+            registry=registry,
+        )
+
+        # Telling people
+        self.outbox_age = Gauge(
+            "remediator_outbox_age_seconds", "Age of the oldest message not yet delivered; 0 for none.", registry=registry
+        )
+        self.outbox_rows = Gauge("remediator_outbox_rows", "Messages by state.", ["state"], registry=registry)
+        self.pages = Counter(
+            "remediator_pages_total", "Attempts to deliver a message.", ["channel", "result"], registry=registry
+        )
+
+        # Playbooks
+        self.playbooks_loaded = Gauge(
+            "remediator_playbooks_loaded", "Playbooks in the set in force.", registry=registry
+        )
+        self.playbook_load_errors = Gauge(
+            "remediator_playbook_load_errors",
+            "Faults found by the last load; above 0 the set before it is in force.",
+            registry=registry,
+        )
+        self.playbook_last_load_success_at = Gauge(
+            "remediator_playbook_last_load_success_timestamp_seconds",
+            "When the set in force was loaded (Unix time).",
+            registry=registry,
+        )
+
+    def set_mode(self, mode: str) -> None:
+        """Say which mode is in force, and only that one."""
+        self.mode_info.clear()
+        self.mode_info.labels(mode=mode).set(1)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format, to be served as ``content_type``."""
+        return generate_latest(self.registry)
