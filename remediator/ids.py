@@ -26,7 +26,8 @@ def derived_id(prefix: str, *parts: str) -> str:
         raise ValueError("an id must be derived from at least one part")
     digest = hashlib.sha256()
     for part in (prefix, *parts):
-        # surrogatepass: labels may hold lone surrogates, which JSON allows. The length keeps ("ab", "c") from ("a", "bc").
+        # surrogatepass: labels may hold lone surrogates, which JSON allows.
+        # The length keeps ("ab", "c") from ("a", "bc").
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return _named(prefix, int.from_bytes(digest.digest(), "big") >> 256 - 5 * _LENGTH)

@@ -48,7 +48,9 @@ class Metrics:
             "remediator_dead_letters_total", "Alerts stored raw since they could not be understood.", registry=registry
         )
         self.truncated_groups = Counter(
-            "remediator_truncated_groups_total", "Deliveries from which Alertmanager left alerts out.", registry=registry
+            "remediator_truncated_groups_total",
+            "Deliveries that Alertmanager cut short.",
+            registry=registry,
         )
         self.watchdog_last_seen_at = Gauge(
             "remediator_watchdog_last_seen_timestamp_seconds",
@@ -87,7 +89,9 @@ class Metrics:
 
         # Telling people
         self.outbox_age = Gauge(
-            "remediator_outbox_age_seconds", "Age of the oldest message not yet delivered; 0 for none.", registry=registry
+            "remediator_outbox_age_seconds",
+            "Age of the oldest undelivered message; 0 for none.",
+            registry=registry,
         )
         self.outbox_rows = Gauge("remediator_outbox_rows", "Messages by state.", ["state"], registry=registry)
         self.pages = Counter(
