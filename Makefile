@@ -1,0 +1,59 @@
+# Every target makes the virtual environment by itself and uses it again until constraints.txt changes.
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+BIN     := $(VENV)/bin
+
+# pip's own byte-compiling is most of its time; Python compiles what it imports anyway.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint bench clean
+
+help:
+	@echo "make demo       the whole path in a simulated world, then keeps serving (ONCE=1: end after the scenario)"
+	@echo "make test       the whole test suite"
+	@echo "make test-fast  unit tests and properties only, under a minute"
+	@echo "make lint       ruff, mypy, import contracts"
+	@echo "make bench      what the claims about speed rest on"
+	@echo "make clean      remove the virtual environment and every cache"
+
+demo: $(VENV)/.ready
+	@$(BIN)/remediator demo $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+test: $(VENV)/.ready
+	@echo "make test: the whole suite with $(WORKERS) workers; takes some minutes"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-profile=deep
+
+test-fast: $(VENV)/.ready
+	@echo "make test-fast: unit tests and properties with few examples; takes under a minute"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --hypothesis-profile=fast \
+		-m "not (slow or crash or serial or real or live)" tests/unit tests/properties
+
+lint: $(VENV)/.ready
+	@echo "make lint: ruff, mypy, import contracts; the first time takes a minute"
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo "run: $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.ready
+	@echo "make bench: takes some minutes; nothing else should run meanwhile"
+	@$(BIN)/python -m benchmarks.intake
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .remediator build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "remediator needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "make: installing what constraints.txt lists into $(VENV), every file checked by its hash; takes about a minute"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --no-compile --require-hashes -r constraints.txt
+	@touch $@
+
+# Without build isolation: the build backend is one of the checked packages.
+$(VENV)/.ready: $(VENV)/.installed pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
