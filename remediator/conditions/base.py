@@ -1,0 +1,79 @@
+"""What a condition is: a question asked of the world, answered yes, no or unknown (S7), with what was seen.
+
+A condition looks once. Waiting, holding and deadlines are the run machine's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from remediator.answers import Answer
+from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.permissions import Permission
+from remediator.clients.prometheus import PrometheusClient
+from remediator.targets import Target
+
+
+class ConditionParams(BaseModel):
+    """Base of every condition's parameters: frozen, unknown keys refused; never names a target."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One answer and the values behind it, in words that a page can show."""
+
+    answer: Answer
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeView:
+    """What the store knows of one alert of this playbook and target."""
+
+    fingerprint: str
+    labels: Mapping[str, str]
+    open: bool
+    starts_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows, handed to every condition, so that conditions never read the store themselves."""
+
+    now: datetime
+    labels: Mapping[str, str]
+    """Labels of the alert that the run is for."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    episodes: tuple[EpisodeView, ...] = ()
+    """Every episode that this playbook matches and that resolves to this target, open ones and those closed since the run began."""
+    watchdog_seen_at: datetime | None = None
+    asked_since: datetime | None = None
+    """When this verification began; None in ``when``."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The clients of one place. None: not configured there, and what needs it answers unknown."""
+
+    kubernetes: KubernetesClient
+    prometheus: PrometheusClient | None
+    alertmanager: AlertmanagerPeers | None
+
+
+class Condition(Protocol):
+    """One kind of question. Instances hold no state."""
+
+    name: ClassVar[str]
+    params: ClassVar[type[ConditionParams]]
+    permissions: ClassVar[tuple[Permission, ...]]
+
+    async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
+        """Ask once. A read that fails is ``Answer.UNKNOWN`` with the reason in ``seen``, never an exception."""
+        ...

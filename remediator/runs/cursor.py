@@ -1,0 +1,152 @@
+"""Where a run stands: a value that fits in one column and says everything that the machine needs to go on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+Direction = Literal["apply", "undo"]
+
+
+class Phase(StrEnum):
+    SETTLE = "settle"
+    """Waiting before the first change (S11)."""
+    CHECK = "check"
+    """Guards, plan and episode are asked again (S10); nothing is begun."""
+    APPLY = "apply"
+    """Marked as begun. The change may be anywhere between unsent and done."""
+    LAND = "land"
+    """The answer was lost: looking for our own mark (S15)."""
+    EFFECT = "effect"
+    """Done; its effect must run its course before what comes next."""
+    VERIFY = "verify"
+    """The remedy's conditions are asked (S24)."""
+    WATCH = "watch"
+    """Unknown at the end: nothing more is changed, people are told, still looking (S24)."""
+    LAST_LOOK = "last_look"
+    """Cancelled after a change: the world is verified once (S18)."""
+    PERSON = "person"
+    """Only a person can say how it goes on (S19)."""
+    ENDED = "ended"
+
+
+class Outcome(StrEnum):
+    """How a run ended. Only ``verified`` and ``informed`` are success."""
+
+    VERIFIED = "verified"
+    INFORMED = "informed"
+    REFUTED = "refuted"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    OVERTAKEN = "overtaken"
+    CANCELLED = "cancelled"
+    REHEARSED = "rehearsed"
+
+
+class Question(StrEnum):
+    """What a person is asked."""
+
+    LANDED = "landed"
+    """Did this step happen? Answered yes, no or unknown."""
+    PAUSED = "paused"
+    """Stopped by a pause after a change, and it did not work: continue, undo or abandon (S23)."""
+    UNDO_FAILED = "undo_failed"
+    """The undo did not go through: continue (try again) or abandon (S19)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyShape:
+    """What the machine must know of a remedy."""
+
+    steps: int
+    within: timedelta
+    hold: timedelta
+    if_refuted: Literal["undo", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the machine must know of a run's playbook and mode. Fixed for the run's life."""
+
+    remedies: tuple[RemedyShape, ...]
+    rehearsal: bool
+    """Dry-run: applied through the dry client, nothing verified or undone (S14)."""
+    settle: timedelta
+    look: timedelta
+    """Between two looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a run stands. Instants are aware UTC."""
+
+    phase: Phase
+    since: datetime
+    """When the phase was entered."""
+    remedy: int = 0
+    step: int = 0
+    direction: Direction = "apply"
+    attempts: int = 0
+    """Times that the present step was begun."""
+    done: tuple[int, ...] = ()
+    """Steps of this remedy that changed the world and were not undone."""
+    changed: bool = False
+    """Something was changed in this run, in any remedy."""
+    hold_since: datetime | None = None
+    """Since when the conditions hold without a break."""
+    hold_broken: bool = False
+    """The last look was unknown and ended a hold: it may begin again after ``within``."""
+    stopped: str | None = None
+    """Why no further step or remedy may be begun."""
+    paused: bool = False
+    """What stopped it was a pause."""
+    cancelled: bool = False
+    outcome: Outcome | None = None
+    note: str = ""
+    """For people: why it ended, waits or looks again."""
+    question: Question | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the store; ``from_json`` gives an equal cursor."""
+        return {
+            "phase": self.phase,
+            "since": self.since.isoformat(),
+            "remedy": self.remedy,
+            "step": self.step,
+            "direction": self.direction,
+            "attempts": self.attempts,
+            "done": list(self.done),
+            "changed": self.changed,
+            "hold_since": None if self.hold_since is None else self.hold_since.isoformat(),
+            "hold_broken": self.hold_broken,
+            "stopped": self.stopped,
+            "paused": self.paused,
+            "cancelled": self.cancelled,
+            "outcome": self.outcome,
+            "note": self.note,
+            "question": self.question,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what ``to_json`` made."""
+        hold_since = document["hold_since"]
+        return cls(
+            phase=Phase(document["phase"]),
+            since=datetime.fromisoformat(document["since"]),
+            remedy=document["remedy"],
+            step=document["step"],
+            direction=document["direction"],
+            attempts=document["attempts"],
+            done=tuple(document["done"]),
+            changed=document["changed"],
+            hold_since=None if hold_since is None else datetime.fromisoformat(hold_since),
+            hold_broken=document["hold_broken"],
+            stopped=document["stopped"],
+            paused=document["paused"],
+            cancelled=document["cancelled"],
+            outcome=None if document["outcome"] is None else Outcome(document["outcome"]),
+            note=document["note"],
+            question=None if document["question"] is None else Question(document["question"]),
+        )

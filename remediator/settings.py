@@ -1,0 +1,330 @@
+"""Settings: one YAML file, every key documented here, each overridable by ``REMEDIATOR_<PATH>`` (``__`` between the parts).
+
+Secrets can stand in the file, in the environment, or, best, in a file of their own named by the ``..._file`` key beside them; never
+both. Unknown keys are refused with the place and what is accepted. ``load_settings`` is the only reader of the environment.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from remediator import marked_yaml
+from remediator.durations import Duration
+from remediator.errors import ConfigError
+
+Mode = Literal["dry-run", "live", "drill"]
+AutonomyLevel = Literal["observe", "propose", "approve", "act"]
+SeverityName = Literal["critical", "high", "medium", "low", "none"]
+
+_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _WithSecret(_Settings):
+    @staticmethod
+    def _one_of(secret: SecretStr | None, file: Path | None, what: str) -> str | None:
+        if secret is not None and file is not None:
+            raise ValueError(f"{what} and {what}_file are both given; keep one")
+        value = secret.get_secret_value() if secret is not None else None
+        if file is not None:
+            try:
+                value = file.read_text().strip()
+            except OSError as error:
+                raise ValueError(f"{what}_file {file} cannot be read: {error.strerror}") from None
+        if value is not None and not value:
+            raise ValueError(f"{what} is empty")
+        return value
+
+
+class Listen(_Settings):
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    port: int = Field(8080, ge=0, le=65535, description="0 picks a free port")
+
+
+class StoreSettings(_Settings):
+    url: str = Field("sqlite:///remediator.sqlite", description="sqlite:///relative/path or sqlite:////absolute/path")
+    commit_timeout: Duration = Field(
+        timedelta(seconds=5), description="a webhook whose commit takes longer is answered 503"
+    )
+    queue: int = Field(2_000, gt=0, description="webhooks waiting for a commit; more are answered 503")
+
+
+class Credential(_WithSecret):
+    """Bearer token, or user name and password."""
+
+    token: SecretStr | None = Field(None, description="bearer token")
+    token_file: Path | None = Field(None, description="file with the bearer token")
+    username: str | None = Field(None, description="user name for basic authentication")
+    password: SecretStr | None = Field(None, description="password for basic authentication")
+    password_file: Path | None = Field(None, description="file with the password")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        bearer = self.bearer
+        basic = self._one_of(self.password, self.password_file, "password")
+        if bearer is not None and (basic is not None or self.username is not None):
+            raise ValueError("give either a token or username and password")
+        if (basic is None) != (self.username is None):
+            raise ValueError("username and password belong together")
+        return self
+
+    @property
+    def bearer(self) -> str | None:
+        """The token, from wherever it stands."""
+        return self._one_of(self.token, self.token_file, "token")
+
+    @property
+    def basic(self) -> tuple[str, str] | None:
+        """User name and password."""
+        password = self._one_of(self.password, self.password_file, "password")
+        return None if password is None or self.username is None else (self.username, password)
+
+
+class Peers(_WithSecret):
+    """The API of one Alertmanager cluster."""
+
+    urls: tuple[str, ...] = Field(min_length=1, description="every HA peer's base URL")
+    credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
+
+
+class ClusterChoice(_Settings):
+    """The cluster is named by a label, among a listed set (S1)."""
+
+    label: str = Field(description="name of the label")
+    among: tuple[str, ...] = Field(min_length=1, description="clusters that it may name")
+
+
+class Source(_Settings):
+    """One named sender of alerts (S1)."""
+
+    credential: Credential | None = Field(
+        None, description="what it proves itself with; required unless --insecure-no-auth"
+    )
+    cluster: str | ClusterChoice | None = Field(
+        None, description="the cluster of its alerts, or the label that chooses it"
+    )
+    alertmanager: Peers | None = Field(
+        None, description="its Alertmanager's API; without it doubtful alerts cannot be settled"
+    )
+
+
+class PrometheusSettings(_Settings):
+    url: str = Field(description="base URL")
+    credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
+
+
+class Cluster(_Settings):
+    """One Kubernetes cluster."""
+
+    aliases: tuple[str, ...] = Field((), description="other names that alerts use for it")
+    kubeconfig: Path | None = Field(
+        None, description="kubeconfig file; absent: the service account that remediator runs as"
+    )
+    context: str | None = Field(None, description="context in that file; absent: its current one")
+    namespaces: tuple[str, ...] = Field((), description="namespaces that may be changed; empty: none")
+    prometheus: PrometheusSettings | None = Field(None, description="for promql and alert_resolved")
+    loopback_only: bool = Field(False, description="refuse any API address that is not loopback (the demo sets it)")
+
+
+class ApiToken(_WithSecret):
+    name: str = Field(pattern=r"^[\w.@-]{1,64}$", description="who acts: stands in approvals, pauses and the timeline")
+    token: SecretStr | None = Field(None, description="the token")
+    token_file: Path | None = Field(None, description="file with the token")
+
+    @property
+    def secret(self) -> str | None:
+        """The token, from wherever it stands."""
+        return self._one_of(self.token, self.token_file, "token")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.secret is None:
+            raise ValueError("token or token_file is required")
+        return self
+
+
+class AutonomySettings(_Settings):
+    start: AutonomyLevel = Field("propose", description="highest level of a playbook that settings do not name")
+    playbooks: Mapping[str, AutonomyLevel] = Field({}, description="level of single playbooks, by name")
+
+
+class Totals(_Settings):
+    """Totals over all playbooks (S9)."""
+
+    actions: int = Field(20, gt=0, description="actions in `per`, over everything")
+    per_playbook: int = Field(10, gt=0, description="actions in `per`, of one playbook")
+    per: Duration = Field(timedelta(minutes=10), description="the period")
+
+
+class PagerDutySettings(_WithSecret):
+    routing_key: SecretStr | None = Field(None, description="integration key of the service, 32 characters")
+    routing_key_file: Path | None = Field(None, description="file with the integration key")
+    url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", description="EU accounts: https://events.eu.pagerduty.com/v2/enqueue"
+    )
+    events_per_minute: int = Field(60, gt=0, description="our own cap; PagerDuty takes about 120 per key and minute")
+
+    @property
+    def key(self) -> str | None:
+        """The integration key, from wherever it stands."""
+        return self._one_of(self.routing_key, self.routing_key_file, "routing_key")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (key := self.key) is not None and len(key) != 32:
+            raise ValueError("routing_key must be 32 characters")
+        return self
+
+
+class Level(_Settings):
+    after: Duration = Field(timedelta(0), description="time since the page was due")
+    channels: tuple[Literal["pagerduty"], ...] = Field(("pagerduty",), min_length=1, description="who is told")
+
+
+class Policy(_Settings):
+    levels: tuple[Level, ...] = Field((Level(),), min_length=1, max_length=1, description="one level in this release")
+
+
+class Escalation(_Settings):
+    pages: tuple[SeverityName, ...] = Field(("critical", "high"), description="severities that page")
+    page_after: Mapping[SeverityName, Duration] = Field(
+        {"critical": timedelta(minutes=5), "high": timedelta(minutes=15)},
+        description="how long an incident may stay unfixed before a person is paged",
+    )
+    policies: Mapping[str, Policy] = Field({}, description="named like a severity, or as playbooks name them")
+    close_within: Duration = Field(
+        timedelta(minutes=15), description="after a verified run its alerts must be closed in this time"
+    )
+    reopen_within: Duration = Field(timedelta(minutes=30), description="a return in this time reopens the incident")
+    remind: Duration = Field(timedelta(minutes=30), description="how often a run that needs a person pages again")
+    watchdog: str | None = Field("Watchdog", description="alertname of the heartbeat that always fires; null: none")
+    watchdog_within: Duration = Field(
+        timedelta(minutes=15), description="older than this, the heartbeat counts as lost"
+    )
+
+
+class Timings(_Settings):
+    settle: Duration = Field(timedelta(seconds=20), description="wait before the first change on a target (S11)")
+    start_hold: Duration = Field(
+        timedelta(minutes=10), description="observe only, after a first live start or a long outage (S10)"
+    )
+    outage: Duration = Field(timedelta(minutes=15), description="a longer outage brings start_hold back")
+    max_alert_age: Duration = Field(timedelta(hours=1), description="older alerts must be confirmed firing (S10)")
+    approval: Duration = Field(timedelta(hours=1), description="how long an approval request stands")
+    lease: Duration = Field(timedelta(seconds=30), description="how long a claim stands without a heartbeat")
+    request: Duration = Field(timedelta(seconds=10), description="time-out of one request to the outside")
+    look: Duration = Field(timedelta(seconds=5), description="time between two looks of a verification")
+    shutdown: Duration = Field(timedelta(seconds=20), description="how long a stop waits for what is under way")
+
+
+class Settings(_Settings):
+    """Everything that an operator sets."""
+
+    mode: Mode = Field("dry-run", description="dry-run (default) or live")
+    listen: Listen = Field(default_factory=Listen)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    playbooks: Path = Field(Path("playbooks"), description="directory of playbooks; may be a ConfigMap mount")
+    vars: Mapping[str, Mapping[str, str | int | float]] = Field(
+        {}, description="playbook name -> overrides of its vars"
+    )
+    sources: Mapping[str, Source] = Field({}, description="who sends alerts")
+    clusters: Mapping[str, Cluster] = Field({}, description="where remediator may act")
+    api_tokens: tuple[ApiToken, ...] = Field((), description="who may use /api/v1")
+    severities: Mapping[str, SeverityName] = Field(
+        {}, description="more values of the label severity, and what they mean"
+    )
+    autonomy: AutonomySettings = Field(default_factory=AutonomySettings)
+    totals: Totals = Field(default_factory=Totals)
+    own_ground: tuple[str, ...] = Field(
+        (), description="namespaces or targets that remediator stands on, beside kube-system (S12)"
+    )
+    own_namespace: str | None = Field(None, description="namespace that remediator runs in; set by the manifests")
+    pagerduty: PagerDutySettings = Field(default_factory=PagerDutySettings)
+    escalation: Escalation = Field(default_factory=Escalation)
+    timings: Timings = Field(default_factory=Timings)
+    pause_file: Path | None = Field(None, description="while this file exists, everything is paused (S23)")
+    external_url: str = Field("", description="this service's address as people reach it; for links in pages")
+    max_body: int = Field(32 * 2**20, gt=0, description="bytes; a larger webhook is answered 413 and its group fetched")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for kind, names in (("source", self.sources), ("cluster", self.clusters)):
+            for name in names:
+                if not re.fullmatch(_NAME, name):
+                    raise ValueError(f"{kind} name {name!r} must be lower case letters, digits and '-'")
+        spellings = [name for known, cluster in self.clusters.items() for name in (known, *cluster.aliases)]
+        if twice := sorted({name for name in spellings if spellings.count(name) > 1}):
+            raise ValueError(f"clusters share the name {twice[0]!r}; a name or alias may stand for one cluster only")
+        for name, source in self.sources.items():
+            if name in BUILT_IN_SOURCES:
+                raise ValueError(f"source name {name!r} is built in; choose another")
+            chosen = source.cluster.among if isinstance(source.cluster, ClusterChoice) else (source.cluster,)
+            for cluster in chosen:
+                if cluster is not None and cluster not in spellings:
+                    raise ValueError(f"source {name!r} names cluster {cluster!r}, which `clusters` does not list")
+        return self
+
+    def cluster_named(self, name: str) -> str | None:
+        """The canonical name of a cluster given by name or alias; None when there is none."""
+        return next(
+            (known for known, cluster in self.clusters.items() if name == known or name in cluster.aliases), None
+        )
+
+
+BUILT_IN_SOURCES = frozenset({"manual", "watcher", "drill"})
+"""Sources that remediator itself speaks as (S1)."""
+
+_PREFIX = "REMEDIATOR_"
+
+
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the file (None: defaults), the environment, then ``overrides`` (the command line's); each wins over the one before.
+
+    Raises:
+        ConfigError: names file and line, or the variable, and what is accepted.
+    """
+    text = "{}"
+    if path is not None:
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                path=str(path), line=None, message=f"cannot be read: {error}", remedy="a readable YAML file"
+            ) from None
+    document = marked_yaml.load(text or "{}", str(path or "defaults"))
+    value: dict[str, Any] = dict(document.value or {})
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name != f"{_PREFIX}CONFIG":
+            keys = tuple(part.lower() for part in name.removeprefix(_PREFIX).split("__"))
+            if keys[0] in Settings.model_fields:
+                _put(value, keys, _scalar(name, environ[name]))
+    for dotted, given in (overrides or {}).items():
+        _put(value, tuple(dotted.split(".")), given)
+    return marked_yaml.validate(Settings, document.with_value(value))
+
+
+def _scalar(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(
+            path=name, line=None, message="is not valid YAML", remedy="a plain value, or YAML in one line"
+        ) from None
+
+
+def _put(value: dict[str, Any], keys: tuple[str, ...], given: Any) -> None:
+    for key in keys[:-1]:
+        inner = value.get(key)
+        value[key] = inner = dict(inner) if isinstance(inner, Mapping) else {}
+        value = inner
+    value[keys[-1]] = given

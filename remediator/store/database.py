@@ -1,0 +1,198 @@
+"""The one door to the database: named transactions, one writer at a time, errors in our words.
+
+``begin`` gives a write transaction, committed when the block ends and rolled back when it raises; ``read`` a snapshot for
+reading. Writers wait in order of ``Tx.priority``, so that a storm of alerts never starves the journal (engine.md 11).
+"""
+
+import asyncio
+import fcntl
+import heapq
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from enum import Enum
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from remediator.errors import ConfigError, StoreUnavailableError
+from remediator.store import dialect
+
+Probe = Callable[[str], None]
+"""Called with the name of each point at which a crash is interesting; the crash tests kill the process in it."""
+
+
+class Tx(Enum):
+    """Every kind of write transaction: its name, and its priority (smaller first)."""
+
+    HEARTBEAT = ("heartbeat", 0)
+    BEGIN_STEP = ("begin_step", 0)
+    END_STEP = ("end_step", 0)
+    ADVANCE_RUN = ("advance_run", 0)
+    CLAIM_RUNS = ("claim_runs", 1)
+    RECOVER = ("recover", 1)
+    OPERATE = ("operate", 1)
+    SETTLE_MESSAGE = ("settle_message", 1)
+    JUDGE_INCIDENT = ("judge_incident", 1)
+    DECIDE = ("decide", 1)
+    SETTLE_DOUBT = ("settle_doubt", 1)
+    MARK = ("mark", 1)
+    INTAKE = ("intake", 2)
+
+    @property
+    def label(self) -> str:
+        """For crash points and metrics."""
+        return self.value[0]
+
+    @property
+    def priority(self) -> int:
+        """Place in the writers' queue."""
+        return self.value[1]
+
+
+class Store:
+    """A database and its door. Build it with ``open_store``."""
+
+    def __init__(
+        self,
+        *,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        lock_fd: int | None,
+        probe: Probe,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock_fd = lock_fd
+        self._probe = probe
+        self._turn = _PriorityLock()
+
+    @asynccontextmanager
+    async def begin(self, tx: Tx) -> AsyncIterator[AsyncConnection]:
+        """A write transaction. What it wrote is durable when the block has been left without an exception.
+
+        Raises:
+            StoreUnavailableError: down, full, locked or read-only; nothing was written.
+        """
+        async with self._turn.held(tx.priority):
+            with _our_errors():
+                async with self._writer.connect() as connection:
+                    transaction = await connection.begin()
+                    try:
+                        yield connection
+                    except BaseException:
+                        with suppress(DBAPIError):
+                            await transaction.rollback()
+                        raise
+                    self._probe(f"commit.{tx.label}.before")
+                    await transaction.commit()
+                    self._probe(f"commit.{tx.label}.after")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A snapshot. Writing through it fails.
+
+        Raises:
+            StoreUnavailableError: the database cannot be read.
+        """
+        with _our_errors():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Give everything back. No transaction may be under way."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+def _no_probe(point: str) -> None:
+    del point
+
+
+async def open_store(url: str, *, probe: Probe = _no_probe) -> Store:
+    """Open and migrate ``sqlite:///path`` (one process a file).
+
+    Raises:
+        ConfigError: another process holds the file, or the URL names a database that this release does not know.
+        StoreUnavailableError: it cannot be opened.
+    """
+    path = dialect.sqlite_path(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock_fd = _lock(path)
+    try:
+        with _our_errors():
+            await asyncio.to_thread(dialect.migrate, path)
+        return Store(
+            writer=dialect.writer(path),
+            reader=dialect.reader(path),
+            lock_fd=lock_fd,
+            probe=probe,
+        )
+    except BaseException:
+        os.close(lock_fd)
+        raise
+
+
+def _lock(path: Path) -> int:
+    """Hold ``<file>.lock`` for as long as the process lives: a second process would run the same runs twice."""
+    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ConfigError(
+            path=str(path),
+            line=None,
+            message="another remediator process uses this SQLite file",
+            remedy="stop it, or give each its own store.url; several replicas need PostgreSQL",
+        ) from None
+    return fd
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise  # a broken promise of ours (or a lost race that the caller expects), not an unavailable store
+    except DBAPIError as error:
+        raise StoreUnavailableError(str(error.orig).splitlines()[0]) from error
+
+
+class _PriorityLock:
+    """A mutex whose waiters are served by priority, then in order of arrival."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._order = count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def held(self, priority: int) -> AsyncIterator[None]:
+        if self._held:
+            turn = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (priority, next(self._order), turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._pass_on()
+                raise
+        self._held = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return  # stays held, now by that waiter
+        self._held = False

@@ -1,0 +1,93 @@
+"""The only place that knows which database it is. SQLite for one process; PostgreSQL comes beside it.
+
+SQLite's driver would begin transactions by itself, and silently too late: a read before the first write then stands outside the
+transaction. So the driver's own transactions are off and ``BEGIN IMMEDIATE`` is sent by us; readers have an engine of their own.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from remediator.errors import ConfigError
+
+__all__ = ["insert", "migrate", "reader", "sqlite_path", "writer"]
+
+_BUSY_TIMEOUT_S = 5
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that ``sqlite:///relative`` or ``sqlite:////absolute`` names.
+
+    Raises:
+        ConfigError: another scheme.
+    """
+    scheme, separator, path = url.partition(":///")
+    if scheme != "sqlite" or not separator or not path:
+        raise ConfigError(
+            path="store.url",
+            line=None,
+            message=f"{scheme!r} is not a database that this release knows",
+            remedy="sqlite:///path/to/remediator.sqlite",
+        )
+    return Path(path)
+
+
+def writer(path: Path) -> AsyncEngine:
+    """One connection, every transaction ``BEGIN IMMEDIATE``, every commit on the disk before it returns."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+    _on_connect(
+        engine,
+        (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_TIMEOUT_S * 1000}",
+        ),
+    )
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader(path: Path) -> AsyncEngine:
+    """A few connections that can only read."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=4)
+    _on_connect(engine, ("query_only=ON", f"busy_timeout={_BUSY_TIMEOUT_S * 1000}"))
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def migrate(path: Path) -> None:
+    """Bring the schema to this release's. Blocking. Forward only; safe to repeat."""
+    config = Config()
+    config.set_main_option("script_location", "remediator.store:migrations")
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _on_connect(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(dbapi: Any, _record: object) -> None:
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
