@@ -1,0 +1,203 @@
+"""Which thing a playbook is about, as templates over the alert's labels.
+
+The place (cluster, account, region) is never here: the alert's source fixes it (S1). Filling a target checks every name,
+because labels are hostile.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from remediator.playbooks.fields import Frozen, TemplateText
+from remediator.playbooks.template import Template, TemplateError
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_FOREIGN = re.compile(r"[A-Za-z0-9_*]([-._:/A-Za-z0-9 ]{0,253}[A-Za-z0-9.])?")
+_LABEL_KINDS = frozenset({"namespace"})
+
+
+class TargetUndeterminedError(ValueError):
+    """The alert does not say which target is meant, or says it in a name that cannot exist. Means: do not act."""
+
+
+class Workload(Frozen):
+    """A Deployment, StatefulSet or DaemonSet. ``any`` takes the one of this name; several of one name are a denial."""
+
+    kind: Literal["deployment", "statefulset", "daemonset", "any"] = "any"
+    namespace: TemplateText
+    name: TemplateText
+
+
+class PodRef(Frozen):
+    """A pod by its name."""
+
+    namespace: TemplateText
+    pod: TemplateText
+
+
+class Namespaced(Frozen):
+    """A namespaced object by its name."""
+
+    namespace: TemplateText
+    name: TemplateText
+
+
+class Named(Frozen):
+    """A thing whose name alone says which one it is within its place."""
+
+    name: TemplateText
+
+
+class EksNodegroup(Frozen):
+    """A managed node group of the source's EKS cluster."""
+
+    name: TemplateText
+
+
+class EcsService(Frozen):
+    """A service of an ECS cluster."""
+
+    cluster: TemplateText
+    name: TemplateText
+
+
+class DnsRecord(Frozen):
+    """A record of a Route 53 hosted zone."""
+
+    zone: TemplateText
+    name: TemplateText
+    type: Literal["A", "AAAA", "CNAME", "ALIAS"] = "A"
+
+
+class WafIpSet(Frozen):
+    """An address set of AWS WAF."""
+
+    name: TemplateText
+    scope: Literal["regional", "cloudfront"] = "regional"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedTarget:
+    """A target, filled and checked. ``type`` is its key in the YAML, such as ``workload``."""
+
+    type: str
+    fields: Mapping[str, str]
+
+
+class TargetSpec(Frozen):
+    """Exactly one kind of target."""
+
+    workload: Workload | None = None
+    workload_of_pod: PodRef | None = None
+    pod: PodRef | None = None
+    node: Named | None = None
+    namespace: Named | None = None
+    persistent_volume_claim: Namespaced | None = None
+    cronjob: Namespaced | None = None
+    horizontal_pod_autoscaler: Namespaced | None = None
+    certificate: Namespaced | None = None
+    postgres_cluster: Namespaced | None = None
+    rds_instance: Named | None = None
+    rds_cluster: Named | None = None
+    elasticache: Named | None = None
+    asg: Named | None = None
+    nodegroup: EksNodegroup | None = None
+    ecs_service: EcsService | None = None
+    ec2_instance: Named | None = None
+    ec2_instance_of_node: Named | None = None
+    route53_record: DnsRecord | None = None
+    waf_ip_set: WafIpSet | None = None
+    acm_certificate: Named | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = ", ".join(given) or "none"
+            raise PydanticCustomError(
+                "target",
+                f"a target has exactly one kind, found {found} (for several use targets); "
+                f"accepted: {', '.join(type(self).model_fields)}",
+            )
+        return self
+
+    @property
+    def type(self) -> str:
+        """The key that is given, such as ``workload``."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def label_names(self) -> frozenset[str]:
+        """Every label that may fill this target."""
+        return frozenset().union(*(Template.parse(text).label_names for text in self._texts().values()))
+
+    @property
+    def variable_names(self) -> frozenset[str]:
+        """Every variable that fills this target."""
+        return frozenset().union(*(Template.parse(text).variable_names for text in self._texts().values()))
+
+    def render(self, labels: Mapping[str, str], vars: Mapping[str, Any]) -> RenderedTarget:
+        """Fill every field once and check it.
+
+        Raises:
+            TargetUndeterminedError: a label is missing or its value is no valid name; the message names the field.
+        """
+        fields: dict[str, str] = {}
+        for field, text in self._texts().items():
+            try:
+                value = Template.parse(text).render(labels=labels, vars=vars)
+                fields[field] = _valid(self.type, field, value)
+            except TemplateError as error:
+                raise TargetUndeterminedError(f"target {self.type}.{field}: {error}") from None
+        return RenderedTarget(self.type, fields)
+
+    def _texts(self) -> dict[str, str]:
+        chosen: Frozen = getattr(self, self.type)
+        return {field: getattr(chosen, field) for field in type(chosen).model_fields}
+
+
+_KUBERNETES = frozenset(
+    {
+        "workload",
+        "workload_of_pod",
+        "pod",
+        "node",
+        "namespace",
+        "persistent_volume_claim",
+        "cronjob",
+        "horizontal_pod_autoscaler",
+        "certificate",
+        "postgres_cluster",
+        "ec2_instance_of_node",
+    }
+)
+
+
+def _valid(target: str, field: str, value: str) -> str:
+    if target in _KUBERNETES:
+        return kubernetes_name(value, "namespace" if "namespace" in (target, field) else field)
+    if not _FOREIGN.fullmatch(value):
+        raise TargetUndeterminedError(f"target {target}.{field}: {value[:80]!r} cannot be the name of one")
+    return value
+
+
+def kubernetes_name(value: str, what: str) -> str:
+    """The value, if the API server would take it as the name of ``what``: an RFC 1123 label for a namespace, else a subdomain.
+
+    Raises:
+        TargetUndeterminedError: it would not.
+    """
+    if what in _LABEL_KINDS:
+        valid = _DNS_LABEL.fullmatch(value) is not None
+        rule = "at most 63 lower-case letters, digits and hyphens"
+    else:
+        valid = len(value) <= 253 and _DNS_SUBDOMAIN.fullmatch(value) is not None
+        rule = "at most 253 lower-case letters, digits, hyphens and dots"
+    if not valid:
+        raise TargetUndeterminedError(f"{what} {value[:80]!r} is no Kubernetes name ({rule})")
+    return value
