@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from remediator.playbooks.template import Template, TemplateError
+from remediator.validation_words import explain
 
 
 class Frozen(BaseModel):
@@ -33,6 +34,9 @@ TemplateText = Annotated[str, StringConstraints(min_length=1, max_length=1024), 
 Text = Annotated[str, StringConstraints(min_length=1)]
 StrictInt = Annotated[int, Field(strict=True)]
 StrictBool = Annotated[bool, Field(strict=True)]
+
+Misplaced = tuple[tuple[str | int, ...], str]
+"""A problem and the place in the YAML where it belongs."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
 
@@ -73,7 +77,7 @@ def params_of(name: str, params: Any) -> dict[str, Any]:
     return params
 
 
-def relocated(title: str, problems: list[tuple[tuple[str | int, ...], str]]) -> ValidationError:
+def relocated(title: str, problems: list[Misplaced]) -> ValidationError:
     """An error whose places follow the YAML, where the model's own shape differs from it."""
     return ValidationError.from_exception_data(
         title,
@@ -84,9 +88,6 @@ def relocated(title: str, problems: list[tuple[tuple[str | int, ...], str]]) -> 
     )
 
 
-def nested(error: ValidationError, *prefix: str | int) -> list[tuple[tuple[str | int, ...], str]]:
-    """The problems of ``error``, moved below ``prefix``."""
-    return [
-        ((*prefix, *details["loc"]), details["msg"].removeprefix("Value error, "))
-        for details in error.errors(include_url=False)
-    ]
+def nested(error: ValidationError, model: type[BaseModel], value: Any, *prefix: str | int) -> list[Misplaced]:
+    """The problems of ``error``, found in ``value`` by ``model``, moved below ``prefix``."""
+    return [((*prefix, *problem.path), str(problem)) for problem in explain(error, model, value)]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from remediator.playbooks.fields import DnsLabel, Frozen, Identifier, StrictBool, StrictInt, Text, relocated
+from remediator.playbooks.fields import DnsLabel, Frozen, Identifier, Misplaced, StrictBool, StrictInt, Text, relocated
 from remediator.playbooks.matchers import MatcherError, MatcherSet
 from remediator.playbooks.remedy import Condition, Evidence, Remedy, Step, Verify
 from remediator.playbooks.rules import OUTCOMES, BlastRadius, Budget, EscalateOn, Escalation, Guards
@@ -112,7 +112,7 @@ class Playbook(Frozen):
     @field_validator("match")
     @classmethod
     def _match_is_readable(cls, sets: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        problems: list[tuple[tuple[str | int, ...], str]] = []
+        problems: list[Misplaced] = []
         for number, texts in enumerate(sets):
             before = len(problems)
             for position, text in enumerate(texts):
@@ -133,7 +133,7 @@ class Playbook(Frozen):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
-        problems: list[tuple[tuple[str | int, ...], str]] = []
+        problems: list[Misplaced] = []
         if (self.target is None) == (not self.targets):
             problems.append(((), "a playbook needs exactly one of target or targets"))
         names = [remedy.name for remedy in self.remedies]
@@ -154,13 +154,13 @@ class Playbook(Frozen):
             raise relocated("Playbook", problems)
         return self
 
-    def _misdirected(self) -> list[tuple[tuple[str | int, ...], str]]:
+    def _misdirected(self) -> list[Misplaced]:
         accepted = (
             f"accepted: {', '.join(self.targets)}"
             if self.targets
             else "this playbook has a single target: leave on out"
         )
-        problems: list[tuple[tuple[str | int, ...], str]] = []
+        problems: list[Misplaced] = []
         for number, remedy in enumerate(self.remedies):
             for position, step in enumerate(remedy.steps):
                 place = ("remedies", number, "steps", position)

@@ -6,7 +6,16 @@ from pydantic import Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError, ValidationError
 
 from remediator.durations import Duration
-from remediator.playbooks.fields import DnsLabel, Frozen, Identifier, nested, params_of, relocated, single_key
+from remediator.playbooks.fields import (
+    DnsLabel,
+    Frozen,
+    Identifier,
+    Misplaced,
+    nested,
+    params_of,
+    relocated,
+    single_key,
+)
 from remediator.playbooks.promql import PromqlParams
 
 COMBINATORS = ("not", "any", "all")
@@ -42,7 +51,7 @@ class Condition(Frozen):
             try:
                 PromqlParams.model_validate(params)
             except ValidationError as error:
-                raise relocated("promql", nested(error, name)) from None
+                raise relocated("promql", nested(error, PromqlParams, params, name)) from None
         return {"name": name, "params": params, **beside}
 
     @model_serializer(mode="plain")
@@ -72,16 +81,16 @@ def _combined(name: str, value: Any) -> list[Condition]:
         try:
             return [Condition.model_validate(value)]
         except ValidationError as error:
-            raise relocated("condition", nested(error, name)) from None
+            raise relocated("condition", nested(error, Condition, value, name)) from None
     if not isinstance(value, list | tuple) or not value:
         raise relocated("condition", [((name,), f"{name} takes a list of one or more conditions")])
     conditions: list[Condition] = []
-    problems: list[tuple[tuple[str | int, ...], str]] = []
+    problems: list[Misplaced] = []
     for position, item in enumerate(value):
         try:
             conditions.append(Condition.model_validate(item))
         except ValidationError as error:
-            problems += nested(error, name, position)
+            problems += nested(error, Condition, item, name, position)
     if problems:
         raise relocated("condition", problems)
     return conditions

@@ -81,7 +81,7 @@ class EscalateOn(Frozen):
             try:
                 return {"condition": Condition.model_validate(value["condition"])}
             except ValidationError as error:
-                raise relocated("escalate", nested(error, "condition")) from None
+                raise relocated("escalate", nested(error, Condition, value["condition"], "condition")) from None
         if not isinstance(value, str) or value not in ESCALATE_WORDS:
             shown = f"{value!r} is" if isinstance(value, str) else "this is"
             raise PydanticCustomError(
