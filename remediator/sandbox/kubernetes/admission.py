@@ -1,0 +1,173 @@
+"""What the API server does to an object before it stores it: defaults, then validation."""
+
+import re
+from typing import Any
+
+from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid
+from remediator.sandbox.kubernetes.resources import (
+    AUTOSCALERS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    WORKLOADS,
+    Object,
+    Resource,
+)
+from remediator.sandbox.kubernetes.selectors import matches_selector
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    "and must start and end with an alphanumeric character"
+)
+_NOT_NEGATIVE = "must be greater than or equal to 0"
+_IMMUTABLE = "field is immutable"
+
+_DEFAULTS: dict[Resource, Object] = {
+    DEPLOYMENTS: {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600},
+    STATEFUL_SETS: {
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+    },
+    DAEMON_SETS: {
+        "revisionHistoryLimit": 10,
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+    },
+    REPLICA_SETS: {"replicas": 1},
+    AUTOSCALERS: {"minReplicas": 1},
+}
+
+
+def with_defaults(resource: Resource, obj: Object) -> Object:
+    """The object with the defaults of its kind filled in; also on update, where deleting a field brings the default."""
+    if resource not in _DEFAULTS or not isinstance(obj.get("spec"), dict):
+        return obj
+    spec = {**_DEFAULTS[resource], **{key: value for key, value in obj["spec"].items() if value is not None}}
+    if resource is DEPLOYMENTS:
+        spec["strategy"] = _strategy(spec.get("strategy") or {})
+    if isinstance(template := spec.get("template"), dict) and isinstance(template.get("spec"), dict):
+        pod = {"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, **template["spec"]}
+        spec["template"] = {**template, "spec": pod}
+    return {**obj, "spec": spec}
+
+
+def with_first_status(resource: Resource, obj: Object) -> Object:
+    """The object as it is born: the status that the sender gave is dropped, save for nodes and custom resources."""
+    if resource is NAMESPACES:
+        return {**obj, "status": {"phase": "Active"}}
+    if resource is PODS:
+        return {**obj, "status": {"phase": "Pending"}}
+    if not resource.built_in or not resource.status or resource is NODES:
+        return obj
+    return {key: value for key, value in obj.items() if key != "status"}
+
+
+def _strategy(strategy: Object) -> Object:
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return strategy
+    rolling = {"maxUnavailable": "25%", "maxSurge": "25%", **(strategy.get("rollingUpdate") or {})}
+    return {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def check_form(obj: Any) -> Object:
+    """The object if it is one that can be decoded at all; raises 400 as the decoder of the real server does."""
+    if not isinstance(obj, dict):
+        raise bad_request("the body must be a JSON object")
+    metadata = obj.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise bad_request("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
+    for field in ("labels", "annotations"):
+        pairs = metadata.get(field)
+        if pairs is None:
+            continue
+        if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
+            raise bad_request(f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{field} of type string")
+    template = obj.get("spec", {}).get("template") if isinstance(obj.get("spec"), dict) else None
+    if isinstance(template, dict) and template:
+        check_form({"metadata": template.get("metadata") or {}})
+    return obj
+
+
+def validate(resource: Resource, obj: Object, old: Object | None = None) -> None:
+    """Raise 422 with every cause found."""
+    causes: list[Cause] = []
+    name = obj["metadata"].get("name", "")
+    if old is None and (len(name) > 253 or not _NAME.fullmatch(name)):
+        causes.append(_cause("metadata.name", name, _NAME_RULE))
+    spec = obj.get("spec")
+    if not isinstance(spec, dict):
+        spec = {}
+    if resource in (*WORKLOADS, REPLICA_SETS):
+        causes += _workload_causes(spec, (old or {}).get("spec"))
+    if resource is AUTOSCALERS:
+        causes += _autoscaler_causes(spec)
+    if causes:
+        raise invalid(resource, name, causes)
+
+
+def _workload_causes(spec: Object, old_spec: Object | None) -> list[Cause]:
+    causes: list[Cause] = []
+    for field in ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLimit"):
+        value = spec.get(field, 0)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise bad_request(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
+        if value < 0:
+            causes.append(_cause(f"spec.{field}", value, _NOT_NEGATIVE))
+    if old_spec is not None and old_spec.get("selector") != spec.get("selector"):
+        causes.append(_cause("spec.selector", spec.get("selector"), _IMMUTABLE))
+        return causes
+    selector = spec.get("selector")
+    template = spec.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if not isinstance(selector, dict) or not selector:
+        causes.append(Cause("FieldValueRequired", "Required value", "spec.selector"))
+    elif not matches_selector(selector, labels):
+        causes.append(_cause("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    containers = (template.get("spec") or {}).get("containers") or []
+    if not containers:
+        causes.append(Cause("FieldValueRequired", "Required value", "spec.template.spec.containers"))
+    for number, container in enumerate(containers):
+        for field in ("name", "image"):
+            if not container.get(field):
+                path = f"spec.template.spec.containers[{number}].{field}"
+                causes.append(Cause("FieldValueRequired", "Required value", path))
+    return causes
+
+
+def _autoscaler_causes(spec: Object) -> list[Cause]:
+    causes: list[Cause] = []
+    least, most = spec.get("minReplicas", 1), spec.get("maxReplicas", 0)
+    if least < 1:
+        causes.append(_cause("spec.minReplicas", least, "must be greater than or equal to 1"))
+    if most < 1:
+        causes.append(_cause("spec.maxReplicas", most, "must be greater than 0"))
+    elif most < least:
+        causes.append(_cause("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
+    if not (spec.get("scaleTargetRef") or {}).get("name"):
+        causes.append(Cause("FieldValueRequired", "Required value", "spec.scaleTargetRef.name"))
+    return causes
+
+
+def not_negative_replicas(resource: Resource, name: str, replicas: Any) -> int:
+    """The replicas asked of a scale subresource; raises 422 naming Scale, or 400 when it is no number."""
+    if isinstance(replicas, bool) or not isinstance(replicas, int):
+        raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
+    if replicas < 0:
+        raise invalid(resource, name, [_cause("spec.replicas", replicas, _NOT_NEGATIVE)], kind="Scale")
+    return replicas
+
+
+def immutable_uid(resource: Resource, name: str, sent: Any) -> None:
+    """Refuse a patch that names another uid: 422, not 409, as measured on the real server."""
+    raise invalid(resource, name, [_cause("metadata.uid", sent, _IMMUTABLE)])
+
+
+def _cause(field: str, value: Any, why: str) -> Cause:
+    shown = f'"{value}"' if isinstance(value, str) else value
+    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)

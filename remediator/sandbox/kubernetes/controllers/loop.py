@@ -1,0 +1,108 @@
+"""The loop that runs all controllers: a queue of objects to look at, each at its time, fed by changes of the store."""
+
+import asyncio
+from collections.abc import Callable
+
+from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
+from remediator.sandbox.kubernetes.controllers.deployments import Deployments
+from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
+from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
+from remediator.sandbox.kubernetes.controllers.stateful_sets import StatefulSets
+from remediator.sandbox.kubernetes.controllers.timings import Timings
+from remediator.sandbox.kubernetes.deletion import Deletion
+from remediator.sandbox.kubernetes.health import Health, Key
+from remediator.sandbox.kubernetes.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Object,
+    Registry,
+    Resource,
+)
+from remediator.sandbox.kubernetes.store import ObjectStore
+from remediator.sandbox.timekeeping import Pace
+
+Item = tuple[Resource, str, str]
+Sync = Callable[[Object], float | None]
+
+_OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS)}
+
+
+class ControllerLoop:
+    """Looks only at objects that changed or are due, so idle workloads cost nothing."""
+
+    def __init__(self, store: ObjectStore, registry: Registry, health: Health, pace: Pace, timings: Timings) -> None:
+        deletion = Deletion(store, registry, pace)
+        self._store = store
+        self._pace = pace
+        self._timings = timings
+        self._kubelet = Kubelet(store, health, pace, timings)
+        self._deployments = Deployments(store, deletion, health, pace)
+        self._syncs: dict[Resource, Sync] = {
+            PODS: self._kubelet.sync,
+            REPLICA_SETS: ReplicaSets(store, deletion, self._kubelet).sync,
+            DEPLOYMENTS: self._deployments.sync,
+            STATEFUL_SETS: StatefulSets(store, deletion, health, self._kubelet).sync,
+            DAEMON_SETS: DaemonSets(store, deletion, health, self._kubelet).sync,
+        }
+        self._due: dict[Item, float] = {}
+        self._wake = asyncio.Event()
+        store.watch(self._changed)
+        health.listen(self._behaviour_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            now = self._pace.elapsed_s()
+            for item in [item for item, at in self._due.items() if at <= now]:
+                del self._due[item]
+                self._look(item)
+            self._wake.clear()
+            wait_s = min(self._due.values(), default=now + 3600) - self._pace.elapsed_s()
+            try:
+                # The least wait lets requests in between two rounds however busy the controllers are.
+                async with asyncio.timeout(max(wait_s / self._pace.speed, 0.001)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _look(self, item: Item) -> None:
+        resource, namespace, name = item
+        found = self._store.get(resource, namespace, name)
+        if found is None:
+            return
+        again_s = self._syncs[resource](found)
+        if again_s is not None:
+            self._enqueue(item, again_s)
+
+    def _enqueue(self, item: Item, after_s: float) -> None:
+        at = self._pace.elapsed_s() + after_s
+        if item not in self._due or at < self._due[item]:
+            self._due[item] = at
+            self._wake.set()
+
+    def _changed(self, resource: Resource, obj: Object, gone: bool) -> None:
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace", "")
+        lag_s = self._timings.controller_lag
+        if gone and resource is PODS:
+            self._kubelet.forget(metadata["uid"])
+        if gone and resource is DEPLOYMENTS:
+            self._deployments.status.forget(metadata["uid"])
+        if resource in self._syncs and not gone:
+            self._enqueue((resource, namespace, metadata["name"]), 0 if resource is PODS else lag_s)
+        if resource is NODES:
+            for daemon_set in self._store.all(DAEMON_SETS):
+                place = daemon_set["metadata"]
+                self._enqueue((DAEMON_SETS, place["namespace"], place["name"]), lag_s)
+        for reference in metadata.get("ownerReferences", []):
+            if reference["kind"] in _OWNERS:
+                self._enqueue((_OWNERS[reference["kind"]], namespace, reference["name"]), lag_s)
+
+    def _behaviour_changed(self, key: Key) -> None:
+        for pod in self._store.all(PODS, key[1]):
+            if self._kubelet.workload_of(pod) == key:
+                self._enqueue((PODS, key[1], pod["metadata"]["name"]), 0)

@@ -1,0 +1,137 @@
+"""Failures as the API server words them: `Status` objects with reason, code and details."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remediator.sandbox.kubernetes.resources import Object, Resource
+
+_REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    410: "Expired",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason why an object is invalid."""
+
+    reason: str
+    message: str
+    field: str
+
+    def as_object(self) -> Object:
+        return {"reason": self.reason, "message": self.message, "field": self.field}
+
+
+class ApiError(Exception):
+    """A request that the server refuses; `status()` is the body of the answer."""
+
+    def __init__(self, code: int, message: str, *, reason: str | None = None, details: Object | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason if reason is not None else _REASONS.get(code, "")
+        self.details = details
+
+    def status(self) -> Object:
+        body: Object = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        }
+        if self.details is not None:
+            body["details"] = self.details
+        return body
+
+
+def _of(resource: Resource, name: str) -> Object:
+    details: Object = {"name": name, "kind": resource.plural}
+    if resource.group:
+        details["group"] = resource.group
+    return details
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, message)
+
+
+def no_such_path() -> ApiError:
+    return ApiError(404, "the server could not find the requested resource", details={})
+
+
+def not_found(resource: Resource, name: str) -> ApiError:
+    return ApiError(404, f'{resource.qualified} "{name}" not found', details=_of(resource, name))
+
+
+def already_exists(resource: Resource, name: str) -> ApiError:
+    message = f'{resource.qualified} "{name}" already exists'
+    return ApiError(409, message, reason="AlreadyExists", details=_of(resource, name))
+
+
+def stale(resource: Resource, name: str) -> ApiError:
+    """The writer's resourceVersion is not the present one."""
+    return _conflict(
+        resource,
+        name,
+        "the object has been modified; please apply your changes to the latest version and try again",
+    )
+
+
+def precondition_failed(resource: Resource, name: str, field: str, wanted: str, found: str) -> ApiError:
+    text = f"Precondition failed: {field} in precondition: {wanted}, {field} in object meta: {found}"
+    return _conflict(resource, name, text)
+
+
+def _conflict(resource: Resource, name: str, why: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
+    return ApiError(409, message, details=_of(resource, name))
+
+
+def invalid(resource: Resource, name: str, causes: Sequence[Cause], *, kind: str | None = None) -> ApiError:
+    kind = kind or resource.kind
+    named = f"{kind}.{resource.group}" if resource.group else kind
+    texts = [f"{cause.field}: {cause.message}" for cause in causes]
+    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    details: Object = {"name": name, "kind": kind, "causes": [cause.as_object() for cause in causes]}
+    if resource.group:
+        details["group"] = resource.group
+    return ApiError(422, f'{named} "{name}" is invalid: {listed}', details=details)
+
+
+def unprocessable_patch() -> ApiError:
+    """A JSON patch whose test fails or whose path is missing: the real server says no more than this."""
+    message = "the server rejected our request due to an error in our request"
+    return ApiError(422, message, reason="Invalid", details={})
+
+
+def unsupported_media_type(sent: str, accepted: Sequence[str]) -> ApiError:
+    message = (
+        f"the body of the request was in an unknown format ({sent or 'none'}) - "
+        f"accepted media types include: {', '.join(accepted)}"
+    )
+    return ApiError(415, message)
+
+
+def forbidden(resource: Resource, name: str, verb: str, subresource: str, namespace: str) -> ApiError:
+    what = f"{resource.plural}/{subresource}" if subresource else resource.plural
+    where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+    message = (
+        f'{resource.qualified} "{name}" is forbidden: User "sandbox" cannot {verb} resource "{what}" '
+        f'in API group "{resource.group}"{where}'
+    )
+    return ApiError(403, message, details=_of(resource, name))

@@ -1,0 +1,79 @@
+"""How the pods of each workload behave: the script that a test or the demo writes for the kubelets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from remediator.sandbox.kubernetes.resources import Object
+
+BEHAVIOUR_ANNOTATION = "sandbox.remediator.dev/behaviour"
+ON_RESTART_ANNOTATION = "sandbox.remediator.dev/on-restart"
+
+HEALTHY = "healthy"
+BEHAVIOURS = ("healthy", "slow", "never-ready", "crash-loop", "crash-until-restart", "image-error")
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`behaviour` holds for pods of the template `template`; pods of any other template behave as `on_restart` says.
+
+    `template` None: the next template that is seen. `origin`: the annotations it was made from, if it was.
+    """
+
+    behaviour: str
+    on_restart: str
+    template: str | None
+    origin: tuple[str | None, str | None] | None = None
+
+
+class Health:
+    """Scripts by (plural, namespace, name) of the workload. Those set here win over annotations of the pod template."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[Key, Script] = {}
+        self._templates: dict[Key, str] = {}
+        self._listeners: list[Callable[[Key], None]] = []
+
+    def set(self, plural: str, namespace: str, name: str, behaviour: str, on_restart: str | None = None) -> None:
+        """From now on pods of the present template behave so, those that run included.
+
+        `on_restart`: what pods of any later template do; default the same, for "crash-until-restart" healthy.
+        Raises ValueError for an unknown behaviour.
+        """
+        key = (plural, namespace, name)
+        self._scripts[key] = _script(behaviour, on_restart, self._templates.get(key))
+        for listener in self._listeners:
+            listener(key)
+
+    def listen(self, listener: Callable[[Key], None]) -> None:
+        """Call `listener` with the workload whose script was set."""
+        self._listeners.append(listener)
+
+    def note_template(self, key: Key, template_hash: str, template: Object) -> None:
+        """What a controller sees as the present template; its annotations make a script where none was set."""
+        self._templates[key] = template_hash
+        annotations = (template.get("metadata") or {}).get("annotations") or {}
+        origin = (annotations.get(BEHAVIOUR_ANNOTATION), annotations.get(ON_RESTART_ANNOTATION))
+        script = self._scripts.get(key)
+        if script is not None and script.template is None:
+            script = self._scripts[key] = replace(script, template=template_hash)
+        if origin[0] is None or (script is not None and script.origin in (None, origin)):
+            return
+        self._scripts[key] = replace(_script(origin[0], origin[1], template_hash), origin=origin)
+
+    def behaviour(self, key: Key | None, template_hash: str, annotations: Object) -> str:
+        """What a pod of this workload and template does; for a bare pod (key None) its own annotation says it."""
+        script = self._scripts.get(key) if key is not None else None
+        if script is None:
+            return str(annotations.get(BEHAVIOUR_ANNOTATION, HEALTHY))
+        return script.behaviour if script.template in (None, template_hash) else script.on_restart
+
+
+def _script(behaviour: str, on_restart: str | None, template: str | None) -> Script:
+    for word in (behaviour, on_restart or behaviour):
+        if word not in BEHAVIOURS:
+            raise ValueError(f"unknown behaviour {word!r}; use one of {', '.join(BEHAVIOURS)}")
+    if behaviour == "crash-until-restart":
+        return Script("crash-loop", on_restart or HEALTHY, template)
+    return Script(behaviour, on_restart or behaviour, template)

@@ -1,0 +1,90 @@
+"""Which resources the emulated API server has. A further one is one line: `registry.register(Resource(...))`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One plural under one group and version.
+
+    `built_in` ones take strategic-merge patches; custom ones answer 415 to them, as a real server does.
+    `scale`: has the subresource of that name. `status`: has one too, so the main resource ignores status.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    status: bool = True
+    scale: bool = False
+    built_in: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """As error messages name it: `deployments.apps`, `pods`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod")
+EVENTS = Resource("", "v1", "events", "Event", status=False)
+NEW_EVENTS = Resource("events.k8s.io", "v1", "events", "Event", status=False)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", scale=True)
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", scale=True)
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", scale=True)
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", status=False)
+AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+
+WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
+
+BUILT_IN = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    EVENTS,
+    NEW_EVENTS,
+    *WORKLOADS,
+    REPLICA_SETS,
+    CONTROLLER_REVISIONS,
+    AUTOSCALERS,
+    DISRUPTION_BUDGETS,
+    Resource("", "v1", "configmaps", "ConfigMap", status=False),
+    Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", built_in=False),
+    Resource("argoproj.io", "v1alpha1", "applications", "Application", status=False, built_in=False),
+)
+
+
+class Registry:
+    """The resources of one server."""
+
+    def __init__(self) -> None:
+        self._known = {(r.group, r.version, r.plural): r for r in BUILT_IN}
+
+    def register(self, resource: Resource) -> None:
+        """Serve one more; replaces what was registered under the same group, version and plural."""
+        self._known[(resource.group, resource.version, resource.plural)] = resource
+
+    def get(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._known.get((group, version, plural))
+
+    def by_plural(self, plural: str) -> Resource:
+        """The first with this plural (core before groups); raises KeyError with what is known."""
+        for resource in self._known.values():
+            if resource.plural == plural:
+                return resource
+        raise KeyError(f"no resource {plural!r}; known: {', '.join(sorted({r.plural for r in self}))}")
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._known.values())

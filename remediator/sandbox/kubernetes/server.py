@@ -1,0 +1,227 @@
+"""The emulated API server: HTTP in, objects out. Start it, point a Kubernetes client at `url`, look at what changed."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from remediator.sandbox.background import Background
+from remediator.sandbox.faults import Faults
+from remediator.sandbox.journal import Journal, Received
+from remediator.sandbox.kubernetes import discovery, errors, routes
+from remediator.sandbox.kubernetes.controllers.loop import ControllerLoop
+from remediator.sandbox.kubernetes.controllers.timings import Timings
+from remediator.sandbox.kubernetes.deletion import Deletion
+from remediator.sandbox.kubernetes.health import Health
+from remediator.sandbox.kubernetes.resources import NAMESPACES, NODES, Object, Registry
+from remediator.sandbox.kubernetes.store import Change, ObjectStore, Writer
+from remediator.sandbox.kubernetes.verbs import Verbs, WriteOptions
+from remediator.sandbox.listener import Listener
+from remediator.sandbox.timekeeping import Pace
+
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_SEED = Writer("sandbox", external=False)
+
+
+class KubernetesApi:
+    """One simulated cluster.
+
+    `token`: if given, requests without it as bearer token are answered 401. `nodes`: how many ready nodes it has.
+    `store` may be read at will; write through HTTP or the helpers here, so that watchers see it.
+    """
+
+    def __init__(
+        self,
+        *,
+        pace: Pace | None = None,
+        token: str | None = None,
+        nodes: int = 3,
+        namespaces: tuple[str, ...] = ("default", "kube-system"),
+        timings: Timings | None = None,
+    ) -> None:
+        self.pace = pace or Pace()
+        self.registry = Registry()
+        self.store = ObjectStore(self.pace)
+        self.health = Health()
+        self._token = token
+        self._denied: set[tuple[str, str, str]] = set()
+        self._background = Background()
+        self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
+        self.controllers = ControllerLoop(self.store, self.registry, self.health, self.pace, timings or Timings())
+        self._verbs = Verbs(self.store, Deletion(self.store, self.registry, self.pace))
+        self._changed = asyncio.Event()
+        self.store.watch(self._tell)
+        for namespace in namespaces:
+            self.add_namespace(namespace)
+        for number in range(1, nodes + 1):
+            self.add_node(f"node-{number}")
+
+    @property
+    def url(self) -> str:
+        return self._listener.url
+
+    @property
+    def requests(self) -> Journal:
+        return self._listener.requests
+
+    @property
+    def faults(self) -> Faults:
+        return self._listener.faults
+
+    async def start(self, port: int = 0) -> None:
+        await self._listener.start(port)
+        self._background.start(self.controllers.run(), name="sandbox-kubernetes-controllers")
+
+    async def stop(self) -> None:
+        """Stop listening and stop the controllers; the objects stay. `start` goes on from there, on the same port."""
+        await self._listener.stop()
+        await self._background.stop()
+
+    def get(self, plural: str, namespace: str, name: str) -> Object:
+        """An object as it is now (namespace "" for cluster-scoped); raises KeyError when there is none."""
+        found = self.store.get(self.registry.by_plural(plural), namespace, name)
+        if found is None:
+            raise KeyError(f"{plural} {namespace}/{name}")
+        return found
+
+    def add_namespace(self, name: str, labels: dict[str, str] | None = None) -> None:
+        """Make a namespace unless it exists."""
+        if self.store.get(NAMESPACES, "", name) is None:
+            metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name, **(labels or {})}}
+            self.store.create(NAMESPACES, {"metadata": metadata, "status": {"phase": "Active"}}, _SEED)
+
+    def add_node(self, name: str) -> None:
+        """Make a ready node."""
+        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+        metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
+        self.store.create(NODES, {"metadata": metadata, "spec": {}, "status": {"conditions": [ready]}}, _SEED)
+
+    def put(self, plural: str, obj: Object) -> Object:
+        """Seed an object (any registered resource) as if it had always been there; not counted as a change.
+
+        Raises ApiError for what the API would refuse. The namespace is made if needed.
+        """
+        resource = self.registry.by_plural(plural)
+        namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
+        if namespace is not None:
+            self.add_namespace(namespace)
+        address = routes.Address(resource, namespace, None, "")
+        before = len(self.store.changes)
+        created = self._verbs.create(address, obj, WriteOptions("sandbox"))
+        del self.store.changes[before:]
+        return created
+
+    def changes(self, plural: str, namespace: str, name: str, field: str | None = None) -> list[Change]:
+        """Real changes of one object by clients, oldest first; with `field` ("spec.template") only those of it."""
+        return [
+            change
+            for change in self.store.changes
+            if (change.plural, change.namespace, change.name) == (plural, namespace, name)
+            and (field is None or field in change.fields)
+        ]
+
+    def deny(self, verb: str, plural: str, subresource: str = "") -> None:
+        """Answer 403 to this verb (get, list, create, update, patch, delete), also in access reviews."""
+        self._denied.add((verb, plural, subresource))
+
+    async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+        """Wait for a state of the world, looked at after every change; TimeoutError after `timeout_s` real seconds."""
+        async with asyncio.timeout(timeout_s):
+            while not holds():
+                changed = self._changed
+                await changed.wait()
+
+    def _tell(self, *_: object) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _answer(self, received: Received) -> web.Response:
+        try:
+            return self._respond(received)
+        except errors.ApiError as error:
+            return _json(error.code, error.status())
+        except Exception as error:
+            # The client must see a server's error; a sandbox that hides its own bugs would be worse than none.
+            message = f"the sandbox failed on {received}: {error!r}"
+            return _json(500, errors.ApiError(500, message).status())
+
+    def _respond(self, received: Received) -> web.Response:
+        if received.path in ("/readyz", "/livez", "/healthz"):
+            return web.Response(text="ok")
+        if self._token is not None and received.headers.get("Authorization") != f"Bearer {self._token}":
+            raise errors.ApiError(401, "Unauthorized")
+        if (described := discovery.describe(received.path, self.registry)) is not None:
+            return _json(200, described)
+        if received.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" and received.method == "POST":
+            return _json(201, discovery.review(_body(received), self._denied))
+        return self._resource(received)
+
+    def _resource(self, received: Received) -> web.Response:
+        at = routes.parse(received.path, self.registry)
+        verb = "list" if received.method == "GET" and at.name is None else _VERBS.get(received.method, "")
+        if (verb == "create") != (at.name is None and verb != "list") or not verb:
+            raise errors.ApiError(405, "the server does not allow this method on the requested resource")
+        if (verb, at.resource.plural, at.subresource) in self._denied:
+            raise errors.forbidden(at.resource, at.name or "", verb, at.subresource, at.space)
+        match verb:
+            case "get":
+                return _json(200, self._verbs.read(at))
+            case "list":
+                if received.query.get("watch", "false").lower() in ("1", "true"):
+                    raise errors.ApiError(501, "the sandbox has no watch: poll instead", reason="NotImplemented")
+                query = received.query
+                return _json(200, self._verbs.list(at, query.get("labelSelector", ""), query.get("fieldSelector", "")))
+            case "create":
+                return _json(201, self._verbs.create(at, _body(received), _options(received)))
+            case "update":
+                return _json(200, self._verbs.replace(at, _body(received), _options(received)))
+            case "patch":
+                return _json(200, self._verbs.patch(at, _body(received), received.content_type, _options(received)))
+            case _:
+                return _json(200, self._verbs.delete(at, _delete_options(received)))
+
+
+def _options(received: Received, dry_run: str | None = None) -> WriteOptions:
+    asked = received.query.get("dryRun", dry_run)
+    if asked not in (None, "", "All"):
+        text = f'Unsupported value: "{asked}": supported values: "All"'
+        raise _invalid_option(errors.Cause("FieldValueNotSupported", text, "dryRun"))
+    manager = received.query.get("fieldManager") or received.user_agent.partition("/")[0] or "unknown"
+    if len(manager) > 128:
+        text = "Too long: may not be more than 128 bytes"
+        raise _invalid_option(errors.Cause("FieldValueTooLong", text, "fieldManager"))
+    return WriteOptions(manager, dry_run=asked == "All")
+
+
+def _invalid_option(cause: errors.Cause) -> errors.ApiError:
+    message = f' "" is invalid: {cause.field}: {cause.message}'
+    return errors.ApiError(422, message, details={"causes": [cause.as_object()]})
+
+
+def _delete_options(received: Received) -> WriteOptions:
+    body: Object = _body(received) if received.body else {}
+    if not isinstance(body, dict):
+        raise errors.bad_request("DeleteOptions must be a JSON object")
+    asked = body.get("dryRun") or [None]
+    options = _options(received, asked[0])
+    policy = received.query.get("propagationPolicy") or body.get("propagationPolicy") or "Background"
+    if (grace := received.query.get("gracePeriodSeconds")) is not None and grace.isdigit():
+        body = {**body, "gracePeriodSeconds": int(grace)}
+    return WriteOptions(options.manager, options.dry_run, policy, body)
+
+
+def _body(received: Received) -> Any:
+    try:
+        return received.json()
+    except ValueError as error:
+        raise errors.bad_request(f"the body is not JSON: {error}") from error
+
+
+def _json(code: int, body: Object) -> web.Response:
+    return web.Response(status=code, body=json.dumps(body).encode(), content_type="application/json")
+
+
+def _failure(code: int) -> web.Response:
+    return _json(code, errors.ApiError(code, f"the sandbox was told to answer {code}").status())

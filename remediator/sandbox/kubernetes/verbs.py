@@ -1,0 +1,169 @@
+"""What each verb does to one address. Nothing here awaits, so every request is atomic."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from remediator.sandbox.kubernetes import admission, errors, events, scale
+from remediator.sandbox.kubernetes.deletion import Deletion
+from remediator.sandbox.kubernetes.patches import apply_patch
+from remediator.sandbox.kubernetes.resources import EVENTS, NAMESPACES, NEW_EVENTS, Object, Resource
+from remediator.sandbox.kubernetes.routes import Address
+from remediator.sandbox.kubernetes.selectors import field_selector, label_selector
+from remediator.sandbox.kubernetes.store import ObjectStore, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """The query of a write, checked."""
+
+    manager: str
+    dry_run: bool = False
+    policy: str = "Background"
+    extra: Object = field(default_factory=dict)
+
+
+class Verbs:
+    """GET, LIST, create, replace, patch and delete over the store."""
+
+    def __init__(self, store: ObjectStore, deletion: Deletion) -> None:
+        self._store = store
+        self._deletion = deletion
+
+    def read(self, at: Address) -> Object:
+        """One object, or its Scale."""
+        return self._shown(at, self._present(at))
+
+    def list(self, at: Address, labels: str, fields: str) -> Object:
+        """The list object. `limit` is not honoured: everything comes at once, without a continue token."""
+        has_labels, has_fields = label_selector(labels), field_selector(fields, at.resource.plural)
+        found = [
+            obj for obj in self._store.all(_stored(at.resource), at.namespace) if has_labels(obj) and has_fields(obj)
+        ]
+        return {
+            "kind": f"{at.resource.kind}List",
+            "apiVersion": at.resource.api_version,
+            "metadata": {"resourceVersion": self._store.version},
+            "items": [_as_item(at.resource, obj) for obj in found],
+        }
+
+    def create(self, at: Address, body: Any, options: WriteOptions) -> Object:
+        """Store a new object. 404 when its namespace is missing, 409 when the name is taken."""
+        obj = admission.check_form(body)
+        metadata: Object = {**(obj.get("metadata") or {})}
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = f"{metadata['generateName']}{secrets.token_hex(3)[:5]}"
+        if at.namespace is not None:
+            if metadata.get("namespace", at.namespace) != at.namespace:
+                raise errors.bad_request("the namespace of the provided object does not match the namespace sent")
+            metadata["namespace"] = at.namespace
+            if self._store.get(NAMESPACES, "", at.namespace) is None:
+                raise errors.not_found(NAMESPACES, at.namespace)
+        elif at.resource.namespaced:
+            raise errors.ApiError(405, "the server does not allow this method on the requested resource")
+        obj = {**obj, "metadata": metadata}
+        if at.resource is NEW_EVENTS:
+            obj = events.to_core(obj)
+        obj = admission.with_defaults(at.resource, admission.with_first_status(at.resource, obj))
+        admission.validate(at.resource, obj)
+        stored = _stored(at.resource)
+        if self._store.get(stored, at.space, metadata["name"]) is not None:
+            raise errors.already_exists(at.resource, metadata["name"])
+        created = self._store.create(stored, obj, Writer(options.manager), dry_run=options.dry_run)
+        return self._shown(at, created)
+
+    def replace(self, at: Address, body: Any, options: WriteOptions) -> Object:
+        """PUT: the whole object; without a resourceVersion the last writer wins."""
+        old = self._present(at)
+        new = admission.check_form(body)
+        name = (new.get("metadata") or {}).get("name", at.name)
+        if name != at.name:
+            raise errors.bad_request("the name of the object does not match the name on the URL")
+        uid = (new.get("metadata") or {}).get("uid")
+        if uid is not None and uid != old["metadata"]["uid"]:
+            raise errors.precondition_failed(at.resource, str(at.name), "UID", uid, old["metadata"]["uid"])
+        return self._write(at, old, lambda _: new, options)
+
+    def patch(self, at: Address, patch: Any, content_type: str, options: WriteOptions) -> Object:
+        """PATCH of the object, its status or its Scale."""
+        old = self._present(at)
+        built_in = at.resource.built_in or at.subresource == "scale"
+
+        def patched(view: Object) -> Object:
+            new = admission.check_form(apply_patch(view, patch, content_type, built_in=built_in))
+            sent = (new.get("metadata") or {}).get("uid")
+            if sent != old["metadata"]["uid"]:
+                admission.immutable_uid(at.resource, str(at.name), sent)
+            if new["metadata"].get("name") != at.name:
+                raise errors.bad_request("the name of the object does not match the name on the URL")
+            return new
+
+        return self._write(at, old, patched, options)
+
+    def delete(self, at: Address, options: WriteOptions) -> Object:
+        """Delete one object; the answer is a Status, or the object when it is only marked."""
+        old = self._present(at)
+        stored = _stored(at.resource)
+        writer = Writer(options.manager)
+        left = self._deletion.delete(stored, old, options.extra, options.policy, writer, dry_run=options.dry_run)
+        metadata = left["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return self._shown(at, left)
+        details: Object = {"name": metadata["name"], "kind": at.resource.plural, "uid": metadata["uid"]}
+        if at.resource.group:
+            details["group"] = at.resource.group
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+    def _present(self, at: Address) -> Object:
+        found = self._store.get(_stored(at.resource), at.space, str(at.name))
+        if found is None:
+            raise errors.not_found(at.resource, str(at.name))
+        return found
+
+    def _shown(self, at: Address, obj: Object) -> Object:
+        if at.subresource == "scale":
+            return scale.as_scale(obj)
+        return events.to_new(obj) if at.resource is NEW_EVENTS else obj
+
+    def _write(self, at: Address, old: Object, change: Callable[[Object], Object], options: WriteOptions) -> Object:
+        new = change(self._shown(at, old))
+        sent = (new.get("metadata") or {}).get("resourceVersion")
+        if sent and sent != old["metadata"]["resourceVersion"]:
+            raise errors.stale(at.resource, str(at.name))
+        metadata = {**(new.get("metadata") or {}), "name": at.name}
+        match at.subresource:
+            case "scale":
+                merged = scale.scaled(at.resource, old, new)
+            case "status":
+                kept = {**metadata, "labels": old["metadata"].get("labels")}
+                if kept["labels"] is None:
+                    del kept["labels"]
+                merged = {**old, "metadata": kept, "status": new.get("status", {})}
+            case _:
+                new = events.to_core({**new, "metadata": metadata}) if at.resource is NEW_EVENTS else new
+                merged = {**new, "metadata": metadata}
+                if at.resource.status:
+                    merged.pop("status", None)
+                    if "status" in old:
+                        merged["status"] = old["status"]
+                merged = admission.with_defaults(at.resource, merged)
+        admission.validate(at.resource, merged, old)
+        writer = Writer(options.manager, at.subresource)
+        stored = _stored(at.resource)
+        updated = self._store.update(stored, old, merged, writer, dry_run=options.dry_run)
+        if not options.dry_run:
+            self._deletion.finish_if_free(stored, updated, writer)
+        return self._shown(at, updated)
+
+
+def _stored(resource: Resource) -> Resource:
+    return EVENTS if resource is NEW_EVENTS else resource
+
+
+def _as_item(resource: Resource, obj: Object) -> Object:
+    """Items of built-in lists carry neither apiVersion nor kind on a real server."""
+    shown = events.to_new(obj) if resource is NEW_EVENTS else obj
+    if not resource.built_in:
+        return shown
+    return {key: value for key, value in shown.items() if key not in ("apiVersion", "kind")}
