@@ -1,0 +1,153 @@
+"""Episodes as the decider sees them: which are due, what is known of each, when to look again. Intake writes them (``inbox``)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from sqlalchemy import Row, Select, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.store.schema import episodes, runs
+
+_RANK_GAINED_EVERY = timedelta(minutes=1)
+"""Undecided alerts gain a rank a minute, so that low ones do not starve (S4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRow:
+    """One episode; columns as in ``schema.episodes``."""
+
+    id: str
+    source: str
+    fingerprint: str
+    state: str
+    starts_at: datetime
+    ended_at: datetime | None
+    closed_at: datetime | None
+    first_received_at: datetime
+    last_received_at: datetime
+    confirmed_at: datetime | None
+    severity: str
+    alertname: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    generator_url: str
+    external_url: str
+    receiver: str
+    group_key: str
+    incident_id: str | None
+    decide_again_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """From a row selected with ``COLUMNS``."""
+        return cls(**row._mapping)
+
+
+COLUMNS = tuple(episodes.c[name] for name in EpisodeRow.__slots__)
+
+
+async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[EpisodeRow]:
+    """Episodes to decide now, most urgent first; waiting lifts the rank, so that nothing starves (S4).
+
+    Rank and age go into one number: severity rank in minutes, less the minutes waited. Only ``limit`` rows of each rank are
+    looked at, so a storm of one severity does not make the question expensive.
+    """
+    found: list[tuple[timedelta, EpisodeRow]] = []
+    for rank in range(5):
+        query = (
+            select(*COLUMNS)
+            .where(and_(episodes.c.decide_again_at <= now, episodes.c.rank == rank))
+            .order_by(episodes.c.decide_again_at)
+            .limit(limit)
+        )
+        for row in await connection.execute(query):
+            episode = EpisodeRow.of(row)
+            waited = now - (episode.decide_again_at or now)
+            found.append((rank * _RANK_GAINED_EVERY - waited, episode))
+    found.sort(key=lambda pair: pair[0])
+    return [episode for _, episode in found[:limit]]
+
+
+async def next_due_at(connection: AsyncConnection) -> datetime | None:
+    """The earliest time at which an episode wants to be decided."""
+    return (
+        await connection.execute(
+            select(episodes.c.decide_again_at)
+            .where(episodes.c.decide_again_at.is_not(None))
+            .order_by(episodes.c.decide_again_at)
+            .limit(1)
+        )
+    ).scalar()
+
+
+async def episode(connection: AsyncConnection, episode_id: str) -> EpisodeRow | None:
+    """One episode, or None."""
+    row = (await connection.execute(select(*COLUMNS).where(episodes.c.id == episode_id))).first()
+    return None if row is None else EpisodeRow.of(row)
+
+
+async def settle(
+    tx: AsyncConnection, episode_id: str, *, incident_id: str | None, decide_again_at: datetime | None
+) -> None:
+    """Record what a decision made of an episode."""
+    await tx.execute(
+        update(episodes)
+        .where(episodes.c.id == episode_id)
+        .values(incident_id=incident_id, decide_again_at=decide_again_at)
+    )
+
+
+async def postpone(tx: AsyncConnection, episode_id: str, until: datetime) -> None:
+    """Look at it again later; for an episode whose deciding failed."""
+    await tx.execute(update(episodes).where(episodes.c.id == episode_id).values(decide_again_at=until))
+
+
+async def wake_incident(tx: AsyncConnection, incident_id: str, now: datetime) -> None:
+    """Decide the open episodes of an incident again: a run on its target has ended (S5)."""
+    await tx.execute(
+        update(episodes)
+        .where(and_(episodes.c.incident_id == incident_id, episodes.c.state != "closed"))
+        .values(decide_again_at=now)
+    )
+
+
+async def wake_all(tx: AsyncConnection, now: datetime) -> None:
+    """Decide every open episode again: playbooks were reloaded, a pause ended, the mode changed (S5)."""
+    await tx.execute(update(episodes).where(episodes.c.state != "closed").values(decide_again_at=now))
+
+
+async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> None:
+    """Decide again the open episodes of every incident that had a run on this target."""
+    of_target = select(runs.c.incident_id).where(runs.c.target == target)
+    await tx.execute(
+        update(episodes)
+        .where(and_(episodes.c.state != "closed", episodes.c.incident_id.in_(of_target)))
+        .values(decide_again_at=now)
+    )
+
+
+async def of_target(
+    connection: AsyncConnection, sources: Sequence[str], incident_ids: Sequence[str], closed_since: datetime
+) -> list[EpisodeRow]:
+    """Open episodes of these sources or incidents, and those closed since; for ``alert_resolved`` (S26)."""
+    query: Select[Any] = select(*COLUMNS).where(
+        and_(
+            or_(episodes.c.source.in_(sources), episodes.c.incident_id.in_(incident_ids)),
+            or_(episodes.c.state != "closed", episodes.c.closed_at >= closed_since),
+        )
+    )
+    return [EpisodeRow.of(row) for row in await connection.execute(query)]
+
+
+async def last_seen(connection: AsyncConnection, alertname: str) -> datetime | None:
+    """When an alert of this name was last delivered firing; for the Watchdog (S30)."""
+    return (
+        await connection.execute(
+            select(episodes.c.confirmed_at)
+            .where(and_(episodes.c.alertname == alertname, episodes.c.state == "open"))
+            .order_by(episodes.c.confirmed_at.desc())
+            .limit(1)
+        )
+    ).scalar()

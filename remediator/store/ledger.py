@@ -1,0 +1,65 @@
+"""The ledger: which runs used which target and playbook when (S9). Reserved by the transaction that decides, in one place."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.decision.facts import ChangeFact, LedgerFacts
+from remediator.store.schema import ledger
+
+
+async def reserve(tx: AsyncConnection, *, run_id: str, mode: str, playbook: str, target: str, now: datetime) -> None:
+    """Count a run from its admission on."""
+    await tx.execute(insert(ledger).values(run_id=run_id, mode=mode, playbook=playbook, target=target, reserved_at=now))
+
+
+async def mark_changed(tx: AsyncConnection, run_id: str, now: datetime) -> None:
+    """An effect begins: from now on the target counts as changed."""
+    await tx.execute(update(ledger).where(ledger.c.run_id == run_id).values(changed_at=now))
+
+
+async def close(tx: AsyncConnection, run_id: str, *, outcome: str, changed: bool) -> None:
+    """Keep the entry of a run that began an effect; release one that changed nothing."""
+    if changed:
+        await tx.execute(update(ledger).where(ledger.c.run_id == run_id).values(outcome=outcome))
+    else:
+        await tx.execute(delete(ledger).where(ledger.c.run_id == run_id))
+
+
+async def facts(
+    connection: AsyncConnection,
+    *,
+    mode: str,
+    playbook: str,
+    target: str,
+    budget_per: timedelta,
+    totals_per: timedelta,
+    now: datetime,
+    without: str | None,
+) -> LedgerFacts:
+    """What counts for this playbook and target now. ``without`` is the run that asks: its own entry never counts against it."""
+    mine = [ledger.c.mode == mode]
+    if without is not None:
+        mine.append(ledger.c.run_id != without)
+    last = (
+        await connection.execute(
+            select(ledger.c.changed_at, ledger.c.playbook, ledger.c.outcome)
+            .where(and_(*mine, ledger.c.target == target, ledger.c.changed_at.is_not(None)))
+            .order_by(ledger.c.changed_at.desc())
+            .limit(1)
+        )
+    ).first()
+
+    async def times(*of: object, per: timedelta) -> tuple[datetime, ...]:
+        since = now - per
+        counted = or_(ledger.c.reserved_at > since, ledger.c.changed_at > since)
+        query = select(ledger.c.reserved_at).where(and_(*mine, counted, *of)).order_by(ledger.c.reserved_at)  # type: ignore[arg-type]
+        return tuple((await connection.execute(query)).scalars())
+
+    return LedgerFacts(
+        last_change=None if last is None else ChangeFact(last.changed_at, last.playbook, last.outcome),
+        runs_on_target=await times(ledger.c.playbook == playbook, ledger.c.target == target, per=budget_per),
+        of_playbook=await times(ledger.c.playbook == playbook, per=totals_per),
+        of_everything=await times(per=totals_per),
+    )

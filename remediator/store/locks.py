@@ -1,0 +1,75 @@
+"""Locks (S17): a run takes its target exclusively and everything above it shared, all or none. They belong to runs, not to
+processes, and outlive a crash."""
+
+from datetime import datetime
+
+from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.store.schema import locks, runs
+from remediator.targets import Target
+
+
+def _scopes(mode: str, target: Target) -> tuple[list[str], list[str]]:
+    taken = target.scopes()
+    return (
+        [f"{mode}|{scope}" for scope in sorted(taken["exclusive"])],
+        [f"{mode}|{scope}" for scope in sorted(taken["shared"])],
+    )
+
+
+async def take(tx: AsyncConnection, *, run_id: str, mode: str, target: Target, now: datetime) -> bool:
+    """Take all locks of a run, or none. Safe to repeat: what the run holds already stays held."""
+    if await holders(tx, mode=mode, target=target, without=run_id):
+        return False
+    exclusive, shared = _scopes(mode, target)
+    held = set((await tx.execute(select(locks.c.scope).where(locks.c.run_id == run_id))).scalars())
+    rows = [(scope, True) for scope in exclusive] + [(scope, False) for scope in shared]
+    fresh = [
+        {"scope": scope, "run_id": run_id, "exclusive": alone, "taken_at": now}
+        for scope, alone in rows
+        if scope not in held
+    ]
+    if fresh:
+        await tx.execute(insert(locks), fresh)
+    return True
+
+
+async def release(tx: AsyncConnection, run_id: str) -> None:
+    """Give back every lock of a run."""
+    await tx.execute(delete(locks).where(locks.c.run_id == run_id))
+
+
+async def holders(connection: AsyncConnection, *, mode: str, target: Target, without: str | None) -> tuple[str, ...]:
+    """Who stands in the way of an exclusive lock on the target: its holders, and those who hold something above it exclusively."""
+    exclusive, shared = _scopes(mode, target)
+    conflict = or_(locks.c.scope.in_(exclusive), and_(locks.c.scope.in_(shared), locks.c.exclusive))
+    query = (
+        select(runs.c.id, runs.c.playbook, runs.c.target, runs.c.state)
+        .join(locks, locks.c.run_id == runs.c.id)
+        .where(conflict)
+    )
+    if without is not None:
+        query = query.where(runs.c.id != without)
+    return tuple(
+        sorted({_told(row.id, row.playbook, row.target, row.state) for row in await connection.execute(query)})
+    )
+
+
+async def in_the_way(connection: AsyncConnection, *, mode: str, target: Target, without: str | None) -> tuple[str, ...]:
+    """Holders of locks, and admitted runs on the same target that have not taken theirs yet."""
+    query = select(runs.c.id, runs.c.playbook, runs.c.target, runs.c.state).where(
+        and_(
+            runs.c.mode == mode,
+            runs.c.target == str(target),
+            runs.c.state.in_(("ready", "running", "waiting", "needs_person")),
+        )
+    )
+    if without is not None:
+        query = query.where(runs.c.id != without)
+    active = {_told(row.id, row.playbook, row.target, row.state) for row in await connection.execute(query)}
+    return tuple(sorted(active | set(await holders(connection, mode=mode, target=target, without=without))))
+
+
+def _told(run_id: str, playbook: str, target: str, state: str) -> str:
+    return f"{run_id} of {playbook} on {target} ({state})"

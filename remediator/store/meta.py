@@ -1,0 +1,48 @@
+"""Single values that the store remembers: its mode, when it first went live, when the engine was last alive, the active set."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.store.dialect import insert
+from remediator.store.schema import meta, playbook_sets
+
+MODE = "mode"
+LIVE_SINCE = "live_since"
+ALIVE_AT = "alive_at"
+HOLD_UNTIL = "hold_until"
+ACTIVE_SET = "active_set"
+
+
+async def get(connection: AsyncConnection, key: str) -> Any:
+    """The value, or None."""
+    return (await connection.execute(select(meta.c.value).where(meta.c.key == key))).scalar()
+
+
+async def put(tx: AsyncConnection, key: str, value: Any) -> None:
+    """Set the value."""
+    statement = insert(meta).values(key=key, value=value)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value}))
+
+
+async def get_instant(connection: AsyncConnection, key: str) -> datetime | None:
+    """An instant that ``put_instant`` set, or None."""
+    value = await get(connection, key)
+    return None if value is None else datetime.fromisoformat(value)
+
+
+async def put_instant(tx: AsyncConnection, key: str, value: datetime) -> None:
+    """Set an instant."""
+    await put(tx, key, value.isoformat())
+
+
+async def activate_set(tx: AsyncConnection, *, set_hash: str, playbooks: dict[str, str], now: datetime) -> bool:
+    """Make this the active set (S22). Returns whether it is another than before."""
+    if await get(tx, ACTIVE_SET) == set_hash:
+        return False
+    statement = insert(playbook_sets).values(hash=set_hash, loaded_at=now, playbooks=playbooks)
+    await tx.execute(statement.on_conflict_do_nothing())
+    await put(tx, ACTIVE_SET, set_hash)
+    return True

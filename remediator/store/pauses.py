@@ -1,0 +1,75 @@
+"""Pauses (S23): standing orders to begin no effect. They end only by a person's word."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.decision.facts import PauseFact
+from remediator.ids import new_id
+from remediator.store.schema import journal, pauses, runs
+from remediator.targets import Target
+
+ALL = "all"
+
+
+def scopes_of(playbook: str, target: Target | None) -> tuple[str, ...]:
+    """Every pause scope that covers this playbook and target."""
+    scopes: tuple[str, ...] = (ALL, f"playbook:{playbook}")
+    if target is not None:
+        scopes += (f"namespace:{target.place}/{target.namespace}", f"target:{target}")
+    return scopes
+
+
+async def begin(
+    tx: AsyncConnection, *, scope: str, by: str, reason: str, remind_at: datetime | None, now: datetime
+) -> str:
+    """Pause. From the commit on no effect begins in this scope."""
+    pause_id = new_id("pau")
+    await tx.execute(
+        insert(pauses).values(id=pause_id, scope=scope, by=by, reason=reason, began_at=now, remind_at=remind_at)
+    )
+    return pause_id
+
+
+async def end(tx: AsyncConnection, *, scope: str, by: str, now: datetime) -> int:
+    """Resume. Returns how many pauses of exactly this scope ended."""
+    ended = await tx.execute(
+        update(pauses)
+        .where(and_(pauses.c.scope == scope, pauses.c.ended_at.is_(None)))
+        .values(ended_at=now, ended_by=by)
+    )
+    return ended.rowcount
+
+
+async def standing(connection: AsyncConnection, scopes: tuple[str, ...] | None = None) -> tuple[PauseFact, ...]:
+    """Pauses that stand, of these scopes or of all."""
+    query = select(pauses.c.scope, pauses.c.by, pauses.c.reason).where(pauses.c.ended_at.is_(None))
+    if scopes is not None:
+        query = query.where(pauses.c.scope.in_(scopes))
+    rows = await connection.execute(query.order_by(pauses.c.began_at))
+    return tuple(PauseFact(row.scope, row.by, row.reason) for row in rows)
+
+
+async def listing(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """Standing pauses for people, oldest first."""
+    query = select(pauses).where(pauses.c.ended_at.is_(None)).order_by(pauses.c.began_at)
+    return [dict(row._mapping) for row in await connection.execute(query)]
+
+
+async def effects_begun(connection: AsyncConnection, scope: str) -> list[dict[str, Any]]:
+    """Effects in this scope that were begun and are not settled: what a pause cannot stop any more (S23)."""
+    kind, _, value = scope.partition(":")
+    covered = {
+        "all": runs.c.id.is_not(None),
+        "playbook": runs.c.playbook == value,
+        "namespace": or_(runs.c.target.startswith(f"kubernetes/{value}/", autoescape=True)),
+        "target": runs.c.target == value,
+    }[kind]
+    query = (
+        select(runs.c.id.label("run_id"), runs.c.target, journal.c.action, journal.c.direction, journal.c.begun_at)
+        .join(journal, journal.c.run_id == runs.c.id)
+        .where(and_(covered, journal.c.state.in_(("begun", "unsettled"))))
+    )
+    return [dict(row._mapping) for row in await connection.execute(query)]
