@@ -10,6 +10,14 @@ from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def plain_text(text: str) -> str:
+    """The text with NUL and lone surrogates, which PostgreSQL's text refuses, spelled out as ``\\u0000`` (S3)."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\\u0000")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class Instant(TypeDecorator[datetime]):
@@ -39,7 +47,7 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """None is SQL NULL."""
-        return None if value is None else json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        return None if value is None else _ENCODE(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """The value as it was stored."""

@@ -48,13 +48,18 @@ deliveries = Table(
     Column("received_at", Instant, nullable=False, comment="when the body was read"),
     Column("receiver", Text, nullable=False, comment="Alertmanager's receiver, unescaped"),
     Column("group_key", Text, nullable=False, comment="Alertmanager's groupKey"),
-    Column("truncated", Integer, nullable=False, comment="alerts that max_alerts cut off"),
+    Column(
+        "truncated",
+        Integer,
+        nullable=False,
+        comment="alerts that max_alerts cut off; -1: the body was over the size limit and not read (S3)",
+    ),
     Column("alerts", Integer, nullable=False, comment="alerts in the body"),
     Column(
         "body",
         LargeBinary,
         nullable=False,
-        comment="the body, zlib; stored once, not once per alert",
+        comment="the body, zlib; stored once, not once per alert; not stored for mere repeats",
     ),
     Column(
         "fetched_at",
@@ -65,8 +70,8 @@ deliveries = Table(
 Index(
     "ix_deliveries_owed",
     deliveries.c.received_at,
-    sqlite_where=text("truncated > 0 AND fetched_at IS NULL"),
-    postgresql_where=text("truncated > 0 AND fetched_at IS NULL"),
+    sqlite_where=text("truncated != 0 AND fetched_at IS NULL"),
+    postgresql_where=text("truncated != 0 AND fetched_at IS NULL"),
 )
 
 dead_letters = Table(
@@ -166,12 +171,12 @@ episodes = Table(
         comment="link to the Alertmanager; may be empty",
     ),
     Column("receiver", Text, nullable=False, comment="receiver of the first delivery"),
-    Column("group_key", Text, nullable=False, comment="groupKey of the last delivery"),
+    Column("group_key", Text, nullable=False, comment="groupKey of the last delivery that changed it"),
     Column(
         "delivery_id",
         Text,
         ForeignKey("deliveries.id"),
-        comment="last delivery; null when fetched from the API",
+        comment="last delivery that changed it (a mere repeat is not kept); null when fetched from the API",
     ),
     Column(
         "incident_id",

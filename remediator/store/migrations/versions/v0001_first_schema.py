@@ -35,8 +35,8 @@ def upgrade() -> None:
         "deliveries",
         ["received_at"],
         unique=False,
-        sqlite_where=sa.text("truncated > 0 AND fetched_at IS NULL"),
-        postgresql_where=sa.text("truncated > 0 AND fetched_at IS NULL"),
+        sqlite_where=sa.text("truncated != 0 AND fetched_at IS NULL"),
+        postgresql_where=sa.text("truncated != 0 AND fetched_at IS NULL"),
     )
     op.create_table(
         "incidents",

@@ -1,0 +1,319 @@
+"""Runs: admitted, claimed, moved on, ended. Every write of a claimed run names its fence, so that a process that lost its claim
+writes nothing (engine.md 3, 4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from sqlalchemy import Row, and_, func, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.errors import RemediatorError
+from remediator.ids import derived_id
+from remediator.runs.cursor import Cursor, Phase
+from remediator.store import ledger, locks
+from remediator.store.columns import Instant
+from remediator.store.schema import approvals, journal, runs
+from remediator.targets import Target
+
+ACTIVE_STATES = ("ready", "running", "waiting", "needs_person")
+"""States in which a run stands in the way of others on its target."""
+
+
+class LostClaimError(RemediatorError):
+    """Another process has claimed this run: stop at once, begin no further effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run; columns as in ``schema.runs``."""
+
+    id: str
+    mode: str
+    incident_id: str
+    episode_id: str
+    playbook: str
+    revision: str
+    snapshot: Mapping[str, Any]
+    target: str
+    source: str
+    remedy: int
+    state: str
+    outcome: str | None
+    reason: str | None
+    cursor: Mapping[str, Any]
+    question: Mapping[str, Any] | None
+    wake_at: datetime | None
+    owner: str | None
+    fence: int
+    created_at: datetime
+    changed_at: datetime | None
+    ended_at: datetime | None
+    deadline_at: datetime
+    cancel_at: datetime | None
+    cancel_by: str | None
+    answer: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """From a row selected with ``COLUMNS``."""
+        return cls(**row._mapping)
+
+    @property
+    def where(self) -> Target:
+        """The target, parsed."""
+        return Target.parse(self.target)
+
+
+COLUMNS = tuple(runs.c[name] for name in RunRow.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a decision admits: everything that the run will ever need to know of it."""
+
+    mode: str
+    incident_id: str
+    episode_id: str
+    playbook: str
+    revision: str
+    snapshot: Mapping[str, Any]
+    target: Target
+    source: str
+    cursor: Cursor
+    wake_at: datetime
+    deadline_at: datetime
+
+
+async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: datetime) -> str:
+    """Insert a run and reserve its place in the ledger (S9). Its id is derived, so that a repeat is the same run.
+
+    Raises:
+        IntegrityError: the target has an active run (the unique index that means "never twice").
+    """
+    attempt = await tx.scalar(
+        select(func.count())
+        .select_from(runs)
+        .where(and_(runs.c.episode_id == admission.episode_id, runs.c.playbook == admission.playbook))
+    )
+    run_id = derived_id(
+        "run", admission.mode, admission.playbook, str(admission.target), admission.episode_id, str(attempt)
+    )
+    await tx.execute(
+        insert(runs).values(
+            id=run_id,
+            mode=admission.mode,
+            incident_id=admission.incident_id,
+            episode_id=admission.episode_id,
+            playbook=admission.playbook,
+            revision=admission.revision,
+            snapshot=dict(admission.snapshot),
+            target=str(admission.target),
+            source=admission.source,
+            remedy=admission.cursor.remedy,
+            state=state,
+            cursor=admission.cursor.to_json(),
+            wake_at=admission.wake_at,
+            created_at=now,
+            deadline_at=admission.deadline_at,
+        )
+    )
+    await ledger.reserve(
+        tx, run_id=run_id, mode=admission.mode, playbook=admission.playbook, target=str(admission.target), now=now
+    )
+    return run_id
+
+
+async def claim_due(
+    tx: AsyncConnection, *, mode: str, owner: str, now: datetime, lease_until: datetime, limit: int
+) -> list[RunRow]:
+    """Claim runs whose time has come, with all their locks or none; raise their fence.
+
+    A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the yes (S18).
+    """
+    due = await tx.execute(
+        select(*COLUMNS, approvals.c.answer.label("approved"))
+        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
+        .where(
+            and_(
+                runs.c.mode == mode,
+                runs.c.wake_at <= now,
+                runs.c.state != "ended",
+                or_(runs.c.owner.is_(None), runs.c.lease_until < now),
+            )
+        )
+        .order_by(runs.c.wake_at)
+        .limit(limit)
+    )
+    claimed: list[RunRow] = []
+    for row in due.all():
+        fields = dict(row._mapping)
+        approved = fields.pop("approved")
+        run = RunRow(**fields)
+        state = run.state
+        if state != "approval" or approved == "approved":
+            free = await locks.take(tx, run_id=run.id, mode=mode, target=run.where, now=now)
+            if free and state == "approval":
+                free = not await locks.in_the_way(tx, mode=mode, target=run.where, without=run.id)
+            if not free:
+                await locks.release(tx, run.id) if run.changed_at is None else None
+                await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + timedelta(seconds=2)))
+                continue
+            state = "running"
+        values = {"owner": owner, "lease_until": lease_until, "fence": run.fence + 1, "state": state}
+        await tx.execute(update(runs).where(runs.c.id == run.id).values(**values))
+        claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
+    return claimed
+
+
+async def move(tx: AsyncConnection, run: RunRow, cursor: Cursor, **values: Any) -> None:
+    """Store where a claimed run stands, with any other columns.
+
+    Raises:
+        LostClaimError: somebody else has claimed it; nothing was written.
+    """
+    moved = await tx.execute(
+        update(runs)
+        .where(and_(runs.c.id == run.id, runs.c.fence == run.fence, runs.c.owner == run.owner))
+        .values(cursor=cursor.to_json(), outcome=cursor.outcome, reason=cursor.note or None, **values)
+    )
+    if moved.rowcount != 1:
+        raise LostClaimError(f"run {run.id} was claimed by another process")
+
+
+async def park(
+    tx: AsyncConnection, run: RunRow, cursor: Cursor, *, wake_at: datetime | None, state: str = "waiting"
+) -> None:
+    """Give up the claim until ``wake_at`` (None: until somebody answers). Locks stay with the run (engine.md 5)."""
+    question = None if cursor.question is None else {"kind": cursor.question, "text": cursor.note}
+    await move(
+        tx, run, cursor, state=state, wake_at=wake_at, owner=None, lease_until=None, question=question, answer=None
+    )
+
+
+async def end(tx: AsyncConnection, run: RunRow, cursor: Cursor, now: datetime) -> None:
+    """End a claimed run: its locks are given back, its ledger entry kept only if it began an effect."""
+    changed = run.changed_at is not None or await has_begun(tx, run.id)
+    ended = {"state": "ended", "ended_at": now, "wake_at": None, "owner": None, "lease_until": None}
+    await move(tx, run, cursor, **ended, question=None, answer=None)
+    await locks.release(tx, run.id)
+    await ledger.close(tx, run.id, outcome=str(cursor.outcome), changed=changed)
+
+
+async def end_unclaimed(tx: AsyncConnection, run_id: str, *, outcome: str, reason: str, now: datetime) -> bool:
+    """End a run that nobody holds and that changed nothing (a withdrawn request). Returns whether it did."""
+    run = await get(tx, run_id)
+    if run is None or run.state == "ended" or run.owner is not None or run.changed_at is not None:
+        return False
+    cursor = dict(run.cursor) | {"phase": Phase.ENDED, "since": now.isoformat(), "outcome": outcome, "note": reason}
+    ended = await tx.execute(
+        update(runs)
+        .where(and_(runs.c.id == run_id, runs.c.owner.is_(None), runs.c.state != "ended"))
+        .values(state="ended", outcome=outcome, reason=reason, ended_at=now, wake_at=None, cursor=cursor)
+    )
+    if ended.rowcount != 1:
+        return False
+    await locks.release(tx, run_id)
+    await ledger.close(tx, run_id, outcome=outcome, changed=False)
+    return True
+
+
+async def has_begun(connection: AsyncConnection, run_id: str) -> bool:
+    """Did this run ever begin an effect that was not certainly undone before it began?"""
+    query = select(journal.c.intent_id).where(and_(journal.c.run_id == run_id, journal.c.state != "failed")).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def heartbeat(tx: AsyncConnection, *, owner: str, lease_until: datetime) -> None:
+    """Renew the lease of every run that this process holds."""
+    await tx.execute(update(runs).where(runs.c.owner == owner).values(lease_until=lease_until))
+
+
+async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> list[str]:
+    """Take back every claim of processes that are gone (SQLite: the file lock proves it, S20). Returns the runs' ids.
+
+    A run that may have an effect on its way is woken after ``wait``, the time in which a request of the dead process could still
+    arrive; then it is looked at, never repeated blindly.
+    """
+    held = [RunRow.of(row) for row in await tx.execute(select(*COLUMNS).where(runs.c.owner.is_not(None)))]
+    for run in held:
+        on_its_way = Cursor.from_json(run.cursor).phase in (Phase.APPLY, Phase.LAND)
+        wake_at = now + wait if on_its_way else now
+        await tx.execute(update(runs).where(runs.c.id == run.id).values(owner=None, lease_until=None, wake_at=wake_at))
+    return [run.id for run in held]
+
+
+async def get(connection: AsyncConnection, run_id: str) -> RunRow | None:
+    """One run, or None."""
+    row = (await connection.execute(select(*COLUMNS).where(runs.c.id == run_id))).first()
+    return None if row is None else RunRow.of(row)
+
+
+async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str) -> RunRow | None:
+    """The run that was admitted for this episode and has not ended, if any."""
+    query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, runs.c.state != "ended"))
+    row = (await connection.execute(query)).first()
+    return None if row is None else RunRow.of(row)
+
+
+async def stale_ready(connection: AsyncConnection, *, mode: str, before: datetime) -> list[str]:
+    """Runs that nobody claimed in time: they go back to decision (S18)."""
+    query = select(runs.c.id).where(
+        and_(runs.c.mode == mode, runs.c.state == "ready", runs.c.owner.is_(None), runs.c.wake_at < before)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def next_due_at(connection: AsyncConnection, mode: str) -> datetime | None:
+    """The earliest time at which a run wants to be claimed."""
+    query = (
+        select(runs.c.wake_at)
+        .where(and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.owner.is_(None), runs.c.state != "ended"))
+        .order_by(runs.c.wake_at)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar()
+
+
+async def listing(
+    connection: AsyncConnection,
+    *,
+    states: Sequence[str] = (),
+    target: str | None = None,
+    incident_id: str | None = None,
+    limit: int = 100,
+) -> list[RunRow]:
+    """Runs for people, newest first."""
+    query = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+    if states:
+        query = query.where(runs.c.state.in_(states))
+    if target is not None:
+        query = query.where(runs.c.target == target)
+    if incident_id is not None:
+        query = query.where(runs.c.incident_id == incident_id)
+    return [RunRow.of(row) for row in await connection.execute(query)]
+
+
+async def ask_cancel(tx: AsyncConnection, run_id: str, *, by: str, now: datetime) -> bool:
+    """Ask a run to cancel (S18). Returns False when it has ended. Safe to repeat: the first word stands."""
+    asked = await tx.execute(
+        update(runs)
+        .where(and_(runs.c.id == run_id, runs.c.state != "ended"))
+        .values(
+            cancel_at=func.coalesce(runs.c.cancel_at, literal(now, Instant)),
+            cancel_by=func.coalesce(runs.c.cancel_by, by),
+            wake_at=now,
+        )
+    )
+    return asked.rowcount == 1
+
+
+async def give_answer(tx: AsyncConnection, run_id: str, *, said: str, by: str, reason: str, now: datetime) -> bool:
+    """Answer a run that needs a person (S19). Returns False when it asks nothing."""
+    given = await tx.execute(
+        update(runs)
+        .where(and_(runs.c.id == run_id, runs.c.state == "needs_person"))
+        .values(answer={"said": said, "by": by, "reason": reason}, wake_at=now)
+    )
+    return given.rowcount == 1
