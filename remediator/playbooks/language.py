@@ -1,0 +1,118 @@
+"""Every action, condition and evidence that the language knows, and which of them this release can carry out.
+
+A name that is known and not built is refused by name outside drafts; a name that is not known is refused with what is near it.
+"""
+
+from collections.abc import Collection
+
+from remediator.validation_words import near
+
+BUILT_ACTIONS = frozenset({"kubernetes.rollout_restart", "kubernetes.scale"})
+BUILT_CONDITIONS = frozenset({"rollout_complete", "replicas_ready", "alert_resolved", "promql"})
+BUILT_TARGETS = frozenset({"workload"})
+
+ACTIONS = BUILT_ACTIONS | {
+    "wait",
+    "kubernetes.rollout_undo",
+    "kubernetes.evict_pod",
+    "kubernetes.expand_volume",
+    "kubernetes.cordon",
+    "kubernetes.drain",
+    "kubernetes.raise_autoscaler_minimum",
+    "kubernetes.raise_autoscaler_maximum",
+    "kubernetes.run_cronjob",
+    "kubernetes.scale_to_zero",
+    "kubernetes.scale_back",
+    "cnpg.switchover",
+    "certmanager.renew",
+    "aws.rds_failover",
+    "aws.aurora_failover",
+    "aws.rds_snapshot",
+    "aws.rds_restore_snapshot",
+    "aws.elasticache_failover",
+    "aws.nodegroup_scale",
+    "aws.asg_scale",
+    "aws.asg_replace_instance",
+    "aws.acm_renew",
+    "aws.route53_failover",
+    "aws.waf_block",
+    "evidence.kubernetes_logs",
+    "evidence.kubernetes_events",
+    "evidence.kubernetes_top",
+    "evidence.postgres_statements",
+    "evidence.redis_info",
+    "evidence.s3_reachable",
+}
+
+CONDITIONS = BUILT_CONDITIONS | {
+    "alerts_firing",
+    "recurrences",
+    "recent_rollout",
+    "previous_revision",
+    "no_restarts",
+    "replicas",
+    "autoscaled",
+    "autoscaler_below_maximum",
+    "disruption_allowed",
+    "pod_replaced",
+    "volume_expandable",
+    "volume_resized",
+    "nodes_unready",
+    "room_elsewhere",
+    "node_empty",
+    "pods_ready_elsewhere",
+    "pods_scheduled",
+    "job_running",
+    "job_complete",
+    "scaled_to_zero",
+    "sizes_as_before",
+    "cnpg_standby_streaming",
+    "cnpg_primary_changed",
+    "cnpg_healthy",
+    "issuer_ready",
+    "certificate_failed",
+    "certificate_expires",
+    "certificate_renewed",
+    "tls_serves",
+    "http_ok",
+    "dns_answers",
+    "recent_failover",
+    "replica_lag",
+    "rds_available",
+    "rds_multi_az",
+    "rds_restorable",
+    "rds_writer_changed",
+    "rds_snapshot_available",
+    "aurora_reader_available",
+    "elasticache_failover_ready",
+    "elasticache_available",
+    "elasticache_primary_moved",
+    "nodegroup_below_maximum",
+    "acm_renewable",
+    "acm_renewed",
+    "health_check_healthy",
+    "s3_reachable",
+    "s3_object_fresh",
+    "address_public",
+    "address_allowed",
+    "waf_contains",
+}
+
+EVIDENCE = frozenset(
+    {"kubernetes_logs", "kubernetes_events", "kubernetes_top", "postgres_statements", "redis_info", "promql"}
+)
+
+
+def objection(kind: str, name: str, *, known: Collection[str], built: Collection[str]) -> str | None:
+    """Why a name cannot be used in a playbook that is no draft; None if it can be."""
+    if name in built:
+        return None
+    if name in known:
+        usable = f"built: {', '.join(sorted(built))}" if built else f"this release builds no {kind}"
+        return f"{kind} {name} is part of the language but not built in this release; {usable}"
+    return unknown(kind, name, known=known)
+
+
+def unknown(kind: str, name: str, *, known: Collection[str]) -> str | None:
+    """Why a name is no part of the language; None if it is."""
+    return None if name in known else f"unknown {kind} {name}; {near(name, sorted(known))}"
