@@ -41,6 +41,8 @@ class ActionContext:
     """What an action may use: the client of the target's place, live or dry."""
 
     kubernetes: KubernetesClient
+    own_changes: bool = False
+    """This run has changed the target before: a rollout under way is its own and is no reason to refuse (S10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,12 @@ class Action(Protocol):
     version: ClassVar[int]
     params: ClassVar[type[ActionParams]]
     target_kinds: ClassVar[frozenset[str]]
-    default_if_refuted: ClassVar[Literal["undo", "keep"]]
     permissions: ClassVar[tuple[Permission, ...]]
+
+    def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
+        """What happens when the remedy is refuted and its playbook does not say (S24). May depend on the parameters: scaling out is
+        kept, scaling in undone."""
+        ...
 
     async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
         """Read, and say exactly what apply would do.

@@ -3,7 +3,7 @@
 A condition looks once. Waiting, holding and deadlines are the run machine's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -30,6 +30,9 @@ class Look:
 
     answer: Answer
     seen: str
+    absent: bool = False
+    """What was asked for was nowhere to be seen in this look, which may prove nothing yet. The caller keeps since when this has been
+    true without a break, per condition of a verification, and hands it back as ``Known.absent_since`` (S26)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,14 @@ class Known:
     episodes: tuple[EpisodeView, ...] = ()
     """Every episode that this playbook matches and that resolves to this target, open ones and those closed since the run began."""
     watchdog_seen_at: datetime | None = None
+    """When the heartbeat alert was last delivered."""
     asked_since: datetime | None = None
     """When this verification began; None in ``when``."""
+    absent_since: datetime | None = None
+    """Since when every look of this condition had ``Look.absent``; None before the first and after a break."""
+    concerns: Callable[[Mapping[str, str]], bool] | None = None
+    """Would an alert with these labels be matched by this playbook and resolve to this target? None: cannot be said, so an alert of
+    another fingerprint (a new pod's) may be missed, and absence proves nothing (S26)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,213 @@
+"""What the peers of one Alertmanager cluster say is firing. Firing if any ready peer says so; not firing only if all that can be
+reached agree and at least one can be trusted (S26, S29)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+
+from remediator.answers import Answer
+from remediator.clients.http_json import HttpJson
+from remediator.clock import Clock
+from remediator.errors import FactsMissingError
+from remediator.settings import Credential
+
+TRUSTED_AFTER_S = 300.0
+"""An Alertmanager that is up for less may not have been sent every alert again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlert:
+    """One alert that has not ended. ``ends_at`` is when it would count as resolved if nobody sent it again."""
+
+    fingerprint: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    """``active``, ``suppressed`` (silenced or inhibited: still firing) or ``unprocessed``."""
+    receivers: tuple[str, ...]
+    generator_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer, or why it could not be asked."""
+
+    url: str
+    uptime_s: float | None
+    cluster: str
+    """``ready``, ``settling`` or ``disabled`` (a single one); empty when it could not be asked."""
+    problem: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.problem is None and self.cluster in ("ready", "disabled")
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its list may lack alerts that fire; None when there is no such reason."""
+        if self.problem is not None:
+            return self.problem
+        if not self.ready:
+            return f"its cluster is {self.cluster}"
+        if self.uptime_s is None or self.uptime_s < TRUSTED_AFTER_S:
+            return f"it is up for {self.uptime_s or 0:.0f} s only"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The union over the ready peers, and whether what is missing from it is known not to fire."""
+
+    alerts: tuple[ActiveAlert, ...]
+    absence_doubt: str | None
+    """Why absence from ``alerts`` proves nothing; None when it counts (but see S26: two looks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    status: PeerStatus
+    alerts: tuple[ActiveAlert, ...]
+
+
+class AlertmanagerPeers:
+    """The HA peers of one cluster. ``watchdog`` is the alert that always fires: a list without it is doubted; None: there is none."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        credential: Credential,
+        session: aiohttp.ClientSession,
+        timeout_s: float,
+        clock: Clock,
+        *,
+        watchdog: str | None = "Watchdog",
+    ) -> None:
+        self._peers = tuple(HttpJson(url, credential, session, timeout_s) for url in urls)
+        self._clock = clock
+        self._watchdog = watchdog
+
+    async def alerts(self, matchers: Sequence[str] = (), *, receiver: str | None = None) -> tuple[ActiveAlert, ...]:
+        """Every alert that any ready peer has, whatever its state. ``receiver`` is a name, not a pattern.
+
+        Raises:
+            FactsMissingError: no peer is ready and readable.
+        """
+        return (await self.listing(matchers, receiver=receiver)).alerts
+
+    async def listing(self, matchers: Sequence[str] = (), *, receiver: str | None = None) -> Listing:
+        """As ``alerts``, with what its silence is worth."""
+        peers = await asyncio.gather(*(self._peer(peer, matchers) for peer in self._peers))
+        ready = [peer for peer in peers if peer.status.ready]
+        if not ready:
+            said = "; ".join(f"{peer.status.url}: {peer.status.doubt}" for peer in peers)
+            raise FactsMissingError(f"no Alertmanager peer is ready: {said}")
+        union: dict[str, ActiveAlert] = {}
+        for peer in ready:
+            for alert in peer.alerts:
+                union[alert.fingerprint] = _merged(union.get(alert.fingerprint), alert)
+        found = tuple(alert for alert in union.values() if receiver is None or receiver in alert.receivers)
+        doubts = [peer.status.doubt for peer in ready]
+        doubt = None if None in doubts else doubts[0]
+        if doubt is None and self._watchdog is not None:
+            doubt = await self._watchdog_doubt([peer for peer in ready if peer.status.doubt is None])
+        return Listing(found, doubt)
+
+    async def is_active(self, fingerprint: str, labels: Mapping[str, str]) -> Answer:
+        """Does this alert fire (also silenced or inhibited)? Unknown when nobody trustworthy can say that it does not."""
+        matchers = [matcher_text(name, value) for name, value in labels.items()]
+        try:
+            listing = await self.listing(matchers)
+        except FactsMissingError:
+            return Answer.UNKNOWN
+        if any(alert.fingerprint == fingerprint for alert in listing.alerts):
+            return Answer.YES
+        return Answer.NO if listing.absence_doubt is None else Answer.UNKNOWN
+
+    async def status(self) -> tuple[PeerStatus, ...]:
+        """Every peer, also those that cannot be reached. Raises nothing."""
+        return tuple(await asyncio.gather(*(self._status(peer) for peer in self._peers)))
+
+    async def _peer(self, peer: HttpJson, matchers: Sequence[str]) -> _Peer:
+        status = await self._status(peer)
+        if not status.ready:
+            return _Peer(status, ())
+        try:
+            return _Peer(status, await _alerts(peer, matchers))
+        except FactsMissingError as error:
+            return _Peer(replace(status, problem=str(error)), ())
+
+    async def _status(self, peer: HttpJson) -> PeerStatus:
+        try:
+            document = await peer.get("/api/v2/status")
+            started = datetime.fromisoformat(document["uptime"])
+            cluster = str(document["cluster"]["status"])
+            return PeerStatus(peer.base, (self._clock.now() - started).total_seconds(), cluster)
+        except FactsMissingError as error:
+            return PeerStatus(peer.base, None, "", str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            return PeerStatus(peer.base, None, "", f"{peer.base}: the status cannot be understood: {error!r}")
+
+    async def _watchdog_doubt(self, trusted: Sequence[_Peer]) -> str | None:
+        """Does at least one trusted peer hold the alert that always fires?"""
+        peers = [peer for peer in self._peers if any(peer.base == known.status.url for known in trusted)]
+        for peer in peers:
+            try:
+                if await _alerts(peer, [matcher_text("alertname", str(self._watchdog))]):
+                    return None
+            except FactsMissingError:
+                continue
+        return f"the heartbeat alert {self._watchdog} is not there, so Prometheus may not reach Alertmanager"
+
+
+def matcher_text(name: str, value: str) -> str:
+    """One equality matcher in Alertmanager's syntax, both sides quoted."""
+    return f"{_quoted(name)}={_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+async def _alerts(peer: HttpJson, matchers: Sequence[str]) -> tuple[ActiveAlert, ...]:
+    flags = [(flag, "true") for flag in ("active", "silenced", "inhibited", "unprocessed")]
+    items = await peer.get("/api/v2/alerts", flags + [("filter", matcher) for matcher in matchers])
+    try:
+        return tuple(_alert(item) for item in items)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FactsMissingError(
+            f"{peer.base}: the alerts cannot be understood: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _alert(item: Mapping[str, Any]) -> ActiveAlert:
+    return ActiveAlert(
+        fingerprint=str(item["fingerprint"]),
+        labels=dict(item["labels"]),
+        annotations=dict(item.get("annotations") or {}),
+        starts_at=datetime.fromisoformat(item["startsAt"]),
+        ends_at=datetime.fromisoformat(item["endsAt"]),
+        state=str(item["status"]["state"]),
+        receivers=tuple(str(receiver["name"]) for receiver in item.get("receivers") or ()),
+        generator_url=str(item.get("generatorURL") or ""),
+    )
+
+
+def _merged(known: ActiveAlert | None, alert: ActiveAlert) -> ActiveAlert:
+    """Two peers' views of one alert: notifying wins over suppressed, and the earliest start stands (as Alertmanager merges)."""
+    if known is None:
+        return alert
+    base = alert if alert.state == "active" and known.state != "active" else known
+    receivers = tuple(dict.fromkeys(known.receivers + alert.receivers))
+    return replace(
+        base,
+        starts_at=min(known.starts_at, alert.starts_at),
+        ends_at=max(known.ends_at, alert.ends_at),
+        receivers=receivers,
+    )

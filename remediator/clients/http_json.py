@@ -1,0 +1,73 @@
+"""GET of JSON from Alertmanager and Prometheus: one request, its time-out, and every failure as a missing fact."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from remediator.errors import FactsMissingError
+from remediator.settings import Credential
+
+
+@dataclass(frozen=True, slots=True)
+class HttpJson:
+    """Reads below one base URL. A path prefix in it is kept; redirects are not followed, so a credential stays where it belongs."""
+
+    base: str
+    credential: Credential
+    session: aiohttp.ClientSession
+    timeout_s: float
+
+    async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
+        """The decoded body of a 200.
+
+        Raises:
+            FactsMissingError: anything else; the message names the address without its query.
+        """
+        url = f"{self.base.rstrip('/')}{path}"
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                response = await self.session.get(
+                    url,
+                    params=list(query),
+                    headers={"Accept": "application/json", **self._authorization()},
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+                )
+                async with response:
+                    status, location, body = response.status, response.headers.get("Location"), await response.read()
+        except TimeoutError:
+            raise FactsMissingError(f"{url}: no answer within {self.timeout_s:g} s") from None
+        except Exception as error:
+            # aiohttp, ssl, sockets, URL parsing: to the caller they are one thing.
+            raise FactsMissingError(f"{url}: {type(error).__name__}: {str(error)[:300]}") from None
+        if 300 <= status < 400:
+            raise FactsMissingError(
+                f"{url}: redirects to {str(location)[:200]}, which is not followed; configure that address"
+            )
+        if status != 200:
+            raise FactsMissingError(f"{url}: answered {status}: {_said(body)}")
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise FactsMissingError(f"{url}: answered 200 without JSON; is this the right address?") from None
+
+    def _authorization(self) -> dict[str, str]:
+        if (token := self.credential.bearer) is not None:
+            return {"Authorization": f"Bearer {token}"}
+        if (basic := self.credential.basic) is not None:
+            return {"Authorization": aiohttp.BasicAuth(*basic).encode()}
+        return {}
+
+
+def _said(body: bytes) -> str:
+    """What an error's body says, bounded; Prometheus puts it under ``error``."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body[:200].decode("utf-8", "replace").strip() or "nothing"
+    found = document.get("error", document) if isinstance(document, dict) else document
+    return str(found)[:300]

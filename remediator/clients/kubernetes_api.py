@@ -1,0 +1,127 @@
+"""One request to the API server: the only place that calls kubernetes_asyncio, and the last that sees a foreign error.
+
+Every request has a time-out (the library has none by default), every write carries a field manager and, in a dry-run,
+``dryRun=All``; none is repeated, and no redirect is followed.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import aiohttp
+
+from remediator.clients.kubernetes_errors import Refusal, read_refused, write_refused
+from remediator.clients.permissions import Permission
+from remediator.clients.transport import departure
+from remediator.errors import FactsMissingError, NotSentError, OutcomeUnknownError, StepError, TransientError
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class ApiClient(Protocol):
+    """What is used of ``kubernetes_asyncio.client.ApiClient``."""
+
+    def call_api(self, resource_path: str, method: str, **kwargs: Any) -> Awaitable[aiohttp.ClientResponse]: ...
+
+    async def close(self) -> None: ...
+
+
+class KubernetesApi:
+    """Sends requests to one cluster. ``dry_run`` marks each write; that it is marked is checked again by the transport."""
+
+    def __init__(self, api_client: ApiClient, *, dry_run: bool, timeout_s: float) -> None:
+        self._api_client = api_client
+        self._timeout_s = timeout_s
+        self.dry_run = dry_run
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._api_client.close()
+
+    async def get(self, path: str, permission: Permission, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Read.
+
+        Raises:
+            TargetNotFoundError: the named object does not exist.
+            FactsMissingError: everything else that is not an answer.
+        """
+        return await self._call("GET", path, permission, dict(query or {}), None, read_refused, _read_failed)
+
+    async def patch(
+        self, path: str, permission: Permission, body: dict[str, Any], *, field_manager: str
+    ) -> dict[str, Any]:
+        """One merge patch, sent once.
+
+        Raises:
+            NotSentError, TransientError: nothing was changed.
+            ConflictError: the resourceVersion in the body is no longer the present one; nothing was changed.
+            PermanentError: refused; nothing was changed.
+            OutcomeUnknownError: it left, and no certain answer came.
+        """
+        query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+        if self.dry_run:
+            query["dryRun"] = "All"
+        return await self._call("PATCH", path, permission, query, body, write_refused, _write_failed)
+
+    async def _call(
+        self,
+        method: Literal["GET", "PATCH"],
+        path: str,
+        permission: Permission,
+        query: dict[str, str],
+        body: dict[str, Any] | None,
+        refused: Callable[[str, Refusal, str], StepError],
+        failed: Callable[[str, str, bool], StepError],
+    ) -> dict[str, Any]:
+        what = f"{method} {path}"
+        with departure() as watched:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    status, headers, content = await self._exchange(method, path, query, body)
+            except NotSentError as error:
+                if method == "GET":
+                    raise FactsMissingError(f"{what}: {error}") from None
+                raise
+            except TimeoutError:
+                raise failed(what, f"no answer within {self._timeout_s:g} s", watched.begun) from None
+            except Exception as error:
+                # Whatever the library, its token loader or aiohttp raises: nothing foreign passes (S20). Only what is known
+                # about the departure decides what it means.
+                raise failed(what, f"{type(error).__name__}: {str(error)[:300]}", watched.begun) from None
+        if not 200 <= status < 300:
+            raise refused(what, Refusal(status, content, headers.get("Retry-After")), str(permission))
+        try:
+            document = json.loads(content)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise failed(what, f"{status} with a body that is no JSON object", watched.begun)
+        return document
+
+    async def _exchange(
+        self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        content_type = MERGE_PATCH if method == "PATCH" else "application/json"
+        response = await self._api_client.call_api(
+            path,
+            method,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=self._timeout_s,
+        )
+        async with response:
+            return response.status, response.headers, await response.read()
+
+
+def _read_failed(what: str, why: str, begun: bool) -> StepError:  # noqa: ARG001 - the shape of ``failed``
+    return FactsMissingError(f"{what}: {why}")
+
+
+def _write_failed(what: str, why: str, begun: bool) -> StepError:
+    if begun:
+        return OutcomeUnknownError(f"{what}: sent, then {why}")
+    return TransientError(f"{what}: not sent, {why}")

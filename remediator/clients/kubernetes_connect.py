@@ -1,0 +1,100 @@
+"""From settings to a connected client: kubeconfig or service account, TLS, and our own guarded session."""
+
+import asyncio
+import importlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes_api import KubernetesApi
+from remediator.clients.transport import Probe, Rules, is_loopback, no_probe, open_session
+from remediator.clock import Clock
+from remediator.errors import ConfigError
+from remediator.settings import Cluster
+
+_RENEW_CREDENTIAL_S = 60.0
+
+
+async def connect(
+    cluster: Cluster, *, name: str, dry_run: bool, clock: Clock, timeout_s: float, probe: Probe = no_probe
+) -> KubernetesClient:
+    """A client of one cluster. Sends nothing yet.
+
+    Raises:
+        ConfigError: the kubeconfig or service account cannot be used, or names an address that ``loopback_only`` refuses.
+    """
+    # The import takes a second of processor time: not on the event loop.
+    library = await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio")
+    configuration = library.client.Configuration()
+    place = f"clusters.{name}"
+    try:
+        await _load(library, cluster, configuration, clock)
+        host = urlsplit(configuration.host).hostname
+        if cluster.loopback_only and not is_loopback(host):
+            raise ConfigError(
+                place, None, f"loopback_only is set, but the API server is {host}", "an address such as 127.0.0.1"
+            )
+        api_client = library.client.ApiClient(configuration)
+    except ConfigError:
+        raise
+    except Exception as error:
+        # The loaders raise their own classes, OSError, YAML's, base64's, ssl's: all mean that what was configured cannot be used.
+        source = str(cluster.kubeconfig) if cluster.kubeconfig is not None else "the service account"
+        remedy = "a kubeconfig, or run in a pod with a service account"
+        raise ConfigError(place, None, f"{source} cannot be used: {type(error).__name__}: {error}", remedy) from None
+    api_client.default_headers["User-Agent"] = "remediator"
+    rules = Rules("dry" if dry_run else "live", clock, timeout_s, cluster.loopback_only, probe)
+    _take_over(api_client, rules)
+    return KubernetesClient(KubernetesApi(api_client, dry_run=dry_run, timeout_s=timeout_s), name=name, clock=clock)
+
+
+async def _load(library: Any, cluster: Cluster, configuration: Any, clock: Clock) -> None:
+    if cluster.kubeconfig is None:
+        library.config.load_incluster_config(configuration)
+        return
+    loader = await library.config.load_kube_config(
+        str(cluster.kubeconfig), context=cluster.context, client_configuration=configuration, persist_config=False
+    )
+    _keep_credential_fresh(loader, configuration, clock)
+
+
+def _keep_credential_fresh(loader: Any, configuration: Any, clock: Clock) -> None:
+    """Ask a kubeconfig's credential plugin again every minute: the library does so once, and tokens expire."""
+    user = getattr(loader, "_user", None)
+    if user is None or "exec" not in user:
+        return
+    renewed = clock.boottime()
+
+    async def renew(present: Any) -> None:
+        nonlocal renewed
+        if clock.boottime() - renewed < _RENEW_CREDENTIAL_S:
+            return
+        await loader.load_from_exec_plugin()
+        present.api_key["BearerToken"] = loader.token
+        renewed = clock.boottime()
+
+    configuration.refresh_api_key_hook = renew
+
+
+class _Pool:
+    """Stands where the library keeps its ``ClientSession``."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, **kwargs: Any) -> aiohttp.ClientResponse:
+        # A redirected write would be sent a second time, with our credential, to a place that nobody configured.
+        return await self._session.request(**kwargs, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def _take_over(api_client: Any, rules: Rules) -> None:
+    """Give the library our session over the connector (with TLS options) that it built."""
+    theirs: aiohttp.ClientSession = api_client.rest_client.pool_manager
+    connector = theirs.connector
+    theirs.detach()
+    api_client.rest_client.pool_manager = _Pool(open_session(rules, connector=connector))
