@@ -13,10 +13,19 @@ class Received:
 
     method: str
     path: str
-    query: Mapping[str, str]
+    pairs: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
     at: datetime
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters; of repeated ones the first."""
+        return dict(reversed(self.pairs))
+
+    def repeated(self, name: str) -> list[str]:
+        """Every value of a query parameter, in the order sent."""
+        return [value for key, value in self.pairs if key == name]
 
     @property
     def content_type(self) -> str:

@@ -64,7 +64,7 @@ class Listener:
         received = Received(
             method=request.method,
             path=request.path,
-            query=request.query,
+            pairs=tuple(request.query.items()),
             headers=request.headers,
             body=await request.read(),
             at=self._pace.now(),

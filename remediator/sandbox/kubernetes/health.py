@@ -46,6 +46,11 @@ class Health:
         for listener in self._listeners:
             listener(key)
 
+    def forget(self, key: Key) -> None:
+        """The workload is gone; one of the same name begins anew."""
+        self._scripts.pop(key, None)
+        self._templates.pop(key, None)
+
     def listen(self, listener: Callable[[Key], None]) -> None:
         """Call `listener` with the workload whose script was set."""
         self._listeners.append(listener)

@@ -18,6 +18,7 @@ from remediator.sandbox.kubernetes.resources import (
     PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
+    WORKLOADS,
     Object,
     Registry,
     Resource,
@@ -39,6 +40,7 @@ class ControllerLoop:
         self._store = store
         self._pace = pace
         self._timings = timings
+        self._health = health
         self._kubelet = Kubelet(store, health, pace, timings)
         self._deployments = Deployments(store, deletion, health, pace)
         self._syncs: dict[Resource, Sync] = {
@@ -90,8 +92,9 @@ class ControllerLoop:
         lag_s = self._timings.controller_lag
         if gone and resource is PODS:
             self._kubelet.forget(metadata["uid"])
-        if gone and resource is DEPLOYMENTS:
+        if gone and resource in WORKLOADS:
             self._deployments.status.forget(metadata["uid"])
+            self._health.forget((resource.plural, namespace, metadata["name"]))
         if resource in self._syncs and not gone:
             self._enqueue((resource, namespace, metadata["name"]), 0 if resource is PODS else lag_s)
         if resource is NODES:
