@@ -21,7 +21,7 @@ Mode = Literal["dry-run", "live", "drill"]
 AutonomyLevel = Literal["observe", "propose", "approve", "act"]
 SeverityName = Literal["critical", "high", "medium", "low", "none"]
 
-_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+SOURCE_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 
 class _Settings(BaseModel):
@@ -258,7 +258,7 @@ class Settings(_Settings):
     def _check(self) -> Self:
         for kind, names in (("source", self.sources), ("cluster", self.clusters)):
             for name in names:
-                if not re.fullmatch(_NAME, name):
+                if not re.fullmatch(SOURCE_NAME, name):
                     raise ValueError(f"{kind} name {name!r} must be lower case letters, digits and '-'")
         spellings = [name for known, cluster in self.clusters.items() for name in (known, *cluster.aliases)]
         if twice := sorted({name for name in spellings if spellings.count(name) > 1}):

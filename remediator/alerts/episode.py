@@ -5,7 +5,8 @@ every interleaving::
 
                     firing, starts after the last end
         (none) ───────────────────────────────────────────> OPEN <──┐ firing: joins, keeps the earliest start
-           │                                                 │  └────┘ resolved that ended before the last start: late
+           │                                                 │  └────┘ resolved that ended before the last start,
+           │                                                 │         or not after the last end: late
            │ resolved: a tombstone,                          │ resolved
            │ so that its late firing is known                v
            └──────────────────────────────────────────────> CLOSED ──firing, starts not after the last end──> DOUBTFUL
@@ -14,12 +15,13 @@ every interleaving::
                                                                     Alertmanager shows it active: OPEN again ────┘
 
 Two instants are compared with the deliveries: ``last_starts_at`` (the latest start seen, so that a resolve of an earlier firing
-cannot close a later one) and ``ended_at`` (the latest end seen).
+cannot close a later one) and ``ended_at`` (the latest end seen; it stays when a doubtful episode reopens, so that another copy
+of the resolve that closed it cannot close it again).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -49,7 +51,7 @@ class Timeline:
     last_starts_at: datetime
     """Latest start seen."""
     ended_at: datetime | None
-    """Latest end seen; None while it never ended."""
+    """Latest end seen; None while it never ended. An open episode has one when it was closed and reopened."""
     flaps: int = 0
     repeats: int = 0
 
@@ -112,17 +114,38 @@ def _resolved(latest: Timeline | None, starts_at: datetime, ends_at: datetime) -
         return Step(Timeline(State.CLOSED, starts_at, starts_at, ends_at), Effect.LATE, opens=True)
     if latest.state is State.OPEN and ends_at < latest.last_starts_at:
         return Step(latest, Effect.LATE)
+    if latest.state is not State.CLOSED and latest.ended_at is not None and ends_at <= latest.ended_at:
+        return Step(
+            latest, Effect.LATE
+        )  # a copy of the end that is known already: it says nothing about the firing since
     ended_at = ends_at if latest.ended_at is None else max(latest.ended_at, ends_at)
     closed = replace(latest, state=State.CLOSED, ended_at=ended_at)
     return Step(closed, Effect.RESOLVED if latest.state is State.OPEN else Effect.LATE)
 
 
-def judge(doubtful: Timeline, *, active: bool | None) -> Timeline:
-    """Alertmanager's answer about a doubtful episode: active, not known to it, or not to be had (None).
+def judge(doubtful: Timeline, *, active: bool | None, starts_at: datetime | None = None) -> Timeline:
+    """Alertmanager's answer about a doubtful episode: active (since ``starts_at``), not known to it, or not to be had (None).
 
     Without an answer it reopens: an alert that may be firing is never dropped. That it may not be acted upon before a fresh
     delivery or the API confirms it is the caller's to keep (``confirmed_at``).
     """
     if active is False:
         return replace(doubtful, state=State.CLOSED)
-    return replace(doubtful, state=State.OPEN, ended_at=None if active else doubtful.ended_at)
+    last_starts_at = doubtful.last_starts_at if starts_at is None else max(doubtful.last_starts_at, starts_at)
+    return replace(doubtful, state=State.OPEN, last_starts_at=last_starts_at)
+
+
+LATE_COPIES_END = timedelta(hours=1)
+"""Alertmanager retries a notification as it was at flush time until group_interval (default 5 min) is over, not for longer."""
+
+
+def confirms(latest: Timeline | None, sighting: Sighting, received_at: datetime) -> bool:
+    """Whether this delivery proves that the alert fires now, so that it may be acted upon (S2, S10).
+
+    A firing that may be a late copy does not: a second late copy would otherwise confirm the first.
+    """
+    if sighting.ends_at is not None:
+        return False
+    if latest is None or latest.ended_at is None or sighting.starts_at > latest.ended_at:
+        return True
+    return received_at > latest.ended_at + LATE_COPIES_END

@@ -18,7 +18,8 @@ from remediator.alerts.payload import Alert, Rejected
 from remediator.alerts.severity import Severity
 from remediator.ids import new_id
 from remediator.store.columns import plain_text
-from remediator.store.schema import dead_letters, deliveries, episodes, incidents
+from remediator.store.dialect import insert as upsert
+from remediator.store.schema import dead_letters, deliveries, episodes, incidents, meta
 
 SIZE_LIMIT = -1
 """``deliveries.truncated`` of a body that was over the size limit and not read: everything in it is owed (S3)."""
@@ -59,7 +60,14 @@ class Taken:
     """The delivery itself was stored."""
 
     def count(self, effect: str) -> None:
+        """One alert more that came to this."""
         self.effects[effect] = self.effects.get(effect, 0) + 1
+
+    def add(self, other: "Taken") -> None:
+        """Another part of the same delivery."""
+        for effect, times in other.effects.items():
+            self.effects[effect] = self.effects.get(effect, 0) + times
+        self.stored = self.stored or other.stored
 
 
 def pack(body: bytes) -> bytes:
@@ -97,6 +105,14 @@ async def owe(connection: AsyncConnection, source: str, now: datetime, receiver:
             "body": pack(b""),
         }
         await connection.execute(insert(deliveries), [row])
+
+
+async def touch(connection: AsyncConnection, now: datetime) -> None:
+    """Write something small, to see whether the store takes writes."""
+    row = {"key": "intake_checked_at", "value": now.isoformat()}
+    await connection.execute(
+        upsert(meta).values(row).on_conflict_do_update(index_elements=["key"], set_={"value": row["value"]})
+    )
 
 
 _READ = (
@@ -226,7 +242,8 @@ class _Fold:
                 self._look_at(episode, now)
             episode.timeline = step.timeline
         episode.last_received_at = now
-        due = changed and step.effect is not Effect.LATE or step.effect is Effect.DOUBTFUL
+        tombstone = step.opens and step.timeline.state is State.CLOSED
+        due = (changed and not tombstone) or step.effect is Effect.DOUBTFUL
         if confirms(before, sighting, now):
             stale = episode.confirmed_at is None or now - episode.confirmed_at > CONFIRMATION_LASTS
             due = due or (stale and episode.decide_again_at is not None)

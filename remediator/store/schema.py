@@ -52,7 +52,7 @@ deliveries = Table(
         "truncated",
         Integer,
         nullable=False,
-        comment="alerts that max_alerts cut off; -1: the body was over the size limit and not read (S3)",
+        comment="alerts that max_alerts cut off; -1: body over the size limit, not read (S3)",
     ),
     Column("alerts", Integer, nullable=False, comment="alerts in the body"),
     Column(
