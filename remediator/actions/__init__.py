@@ -1,0 +1,24 @@
+"""Every kind of change, one file each, and the explicit list of those that are built.
+
+An action plans, writes once with its mark, and says whether it landed. No action decides whether it may: that is decision/.
+"""
+
+from typing import Final
+
+from remediator.actions.base import Action
+from remediator.actions.kubernetes.rollout_restart import RolloutRestart
+from remediator.actions.kubernetes.scale import Scale
+
+ACTIONS: Final[tuple[Action, ...]] = (RolloutRestart(), Scale())
+
+
+def action_named(name: str) -> Action:
+    """The action of that name.
+
+    Raises:
+        KeyError: no such action is built; the message names those that are.
+    """
+    for action in ACTIONS:
+        if action.name == name:
+            return action
+    raise KeyError(f"action {name} is not built; built: {', '.join(action.name for action in ACTIONS)}")

@@ -8,24 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from remediator.answers import Answer
 from remediator.clients.kubernetes_api import KubernetesApi
 from remediator.clients.kubernetes_errors import TargetNotFoundError
 from remediator.clients.permissions import Permission
 from remediator.clients.workload import (
     INTENT,
-    RESTARTED_AT,
     Autoscaler,
     Pod,
     Scale,
     Workload,
     autoscaler_from,
     pod_from,
+    restart_body,
+    scale_body,
     workload_from,
 )
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError, OutcomeUnknownError, StepError
-from remediator.runs.plan import Call
 from remediator.targets import WORKLOAD_KINDS, Target
 
 FIELD_MANAGER = "remediator"
@@ -41,6 +40,11 @@ _HISTORY = {"deployment": "replicasets", "statefulset": "controllerrevisions", "
 def scale_manager(intent_id: str) -> str:
     """The fieldManager that marks a change of scale: the subresource keeps no annotation (S15)."""
     return f"{FIELD_MANAGER}-{hashlib.sha256(intent_id.encode()).hexdigest()[:32]}"
+
+
+def scale_marked_by(workload: Workload, intent_id: str) -> bool:
+    """Does managedFields still show that this intent wrote the scale? Gone once somebody else writes ``spec.replicas``."""
+    return any(manager.name == scale_manager(intent_id) for manager in workload.managers)
 
 
 def path_of(target: Target, subresource: str = "") -> str:
@@ -94,13 +98,6 @@ class KubernetesClient:
             found.append(target)
         return tuple(found)
 
-    async def scale_of(self, target: Target) -> Scale:
-        """Read the scale subresource (not for DaemonSets, which have none)."""
-        document = await self._api.get(
-            self._path(target, "scale"), Permission("apps", f"{_PLURALS[target.kind]}/scale", "get")
-        )
-        return _understood(target, lambda: _scale(document))
-
     async def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
         """Its pods, old and new, also those that are going. A pod that matches its selector but is another's is left out."""
         documents = await self._selected(workload, "/api/v1", "pods", Permission("", "pods", "list"))
@@ -118,39 +115,25 @@ class KubernetesClient:
             lambda: tuple(autoscaler_from(item) for item in listed["items"] if _scales(item, workload.target)),
         )
 
-    def restart_call(self, workload: Workload, intent_id: str, at: datetime) -> Call:
-        """The very request that ``restart`` sends."""
-        template = {RESTARTED_AT: at.isoformat(timespec="microseconds"), INTENT: intent_id}
-        metadata = {"resourceVersion": workload.resource_version, "annotations": {INTENT: intent_id}}
-        body = {"metadata": metadata, "spec": {"template": {"metadata": {"annotations": template}}}}
-        return Call("PATCH", path_of(workload.target), body)
-
     async def restart(self, workload: Workload, intent_id: str, at: datetime) -> Workload:
         """Roll the pods of a workload as just read; raises ConflictError when somebody wrote since.
 
         Marks object and template with the intent. Sent twice with one intent it rolls twice: ask ``marked_by`` in between.
         """
-        call = self.restart_call(workload, intent_id, at)
         document = await self._api.patch(
             self._path(workload.target),
             Permission("apps", _PLURALS[workload.kind], "patch"),
-            dict(call.body),
+            restart_body(workload.resource_version, intent_id, at.isoformat(timespec="microseconds")),
             field_manager=FIELD_MANAGER,
         )
         return self._workload(workload.target, document, OutcomeUnknownError)
 
-    def scale_call(self, target: Target, replicas: int, resource_version: str) -> Call:
-        """The very request that ``scale`` sends."""
-        body = {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
-        return Call("PATCH", path_of(target, "scale"), body)
-
     async def scale(self, target: Target, replicas: int, resource_version: str, intent_id: str) -> Scale:
         """Set the number of replicas; raises ConflictError when the resource version is no longer the present one."""
-        call = self.scale_call(target, replicas, resource_version)
         document = await self._api.patch(
             self._path(target, "scale"),
             Permission("apps", f"{_PLURALS[target.kind]}/scale", "patch"),
-            dict(call.body),
+            scale_body(resource_version, replicas),
             field_manager=scale_manager(intent_id),
         )
         return _understood(target, lambda: _scale(document), OutcomeUnknownError)
@@ -168,17 +151,6 @@ class KubernetesClient:
             workload.target,
             lambda: any(_revision_intent(one) == intent_id for one in revisions if _owned_by(workload, one)),
         )
-
-    def scale_marked_by(self, workload: Workload, intent_id: str, begun_at: datetime) -> Answer:
-        """Did this intent write ``spec.replicas``? Unknown when somebody else wrote it since, which takes our mark away."""
-        mark = scale_manager(intent_id)
-        if any(manager.name == mark for manager in workload.managers):
-            return Answer.YES
-        written_at = workload.written_at("spec", "replicas")
-        # managedFields has whole seconds, and another machine's clock.
-        if written_at is not None and written_at >= begun_at.replace(microsecond=0):
-            return Answer.UNKNOWN
-        return Answer.NO
 
     async def _selected(
         self, workload: Workload, root: str, plural: str, permission: Permission

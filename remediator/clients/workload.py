@@ -14,6 +14,21 @@ INTENT = "remediator.dev/intent"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
+def restart_body(resource_version: str, intent_id: str, restarted_at: str) -> dict[str, Any]:
+    """The merge patch that rolls every pod and marks workload and template with the intent.
+
+    ``restartedAt`` must be new each time: an equal value is taken with a 200 and rolls nothing.
+    """
+    template = {"metadata": {"annotations": {RESTARTED_AT: restarted_at, INTENT: intent_id}}}
+    metadata = {"resourceVersion": resource_version, "annotations": {INTENT: intent_id}}
+    return {"metadata": metadata, "spec": {"template": template}}
+
+
+def scale_body(resource_version: str, replicas: int) -> dict[str, Any]:
+    """The merge patch of a scale subresource."""
+    return {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
+
+
 @dataclass(frozen=True, slots=True)
 class Manager:
     """One entry of managedFields: who wrote which fields, and when."""

@@ -1,0 +1,26 @@
+"""Every kind of question to the world, one file each, and the explicit list of those that are built.
+
+A condition answers yes, no or unknown (S7) and changes nothing. When to ask again, and what follows, is runs/ and engine/.
+"""
+
+from typing import Final
+
+from remediator.conditions.alert_resolved import AlertResolved
+from remediator.conditions.base import Condition
+from remediator.conditions.promql import Promql
+from remediator.conditions.replicas_ready import ReplicasReady
+from remediator.conditions.rollout_complete import RolloutComplete
+
+CONDITIONS: Final[tuple[Condition, ...]] = (AlertResolved(), Promql(), ReplicasReady(), RolloutComplete())
+
+
+def condition_named(name: str) -> Condition:
+    """The condition of that name.
+
+    Raises:
+        KeyError: no such condition is built; the message names those that are.
+    """
+    for condition in CONDITIONS:
+        if condition.name == name:
+            return condition
+    raise KeyError(f"condition {name} is not built; built: {', '.join(condition.name for condition in CONDITIONS)}")

@@ -21,15 +21,15 @@ async def ask(condition: Condition, world: World, target: Target, known: Known, 
     match condition.name:
         case "not":
             look = await ask(condition.of[0], world, target, known, told)
-            return Look(negate(look.answer), f"not ({look.seen})")
+            return Look(negate(look.answer), f"not ({look.seen})", look.absent)
         case "all" | "any":
             looks = [await ask(part, world, target, known, told) for part in condition.of]
             combine = all_of if condition.name == "all" else any_of
-            return Look(combine(look.answer for look in looks), "; ".join(look.seen for look in looks))
+            return Look(combine(look.answer for look in looks), "; ".join(look.seen for look in looks), any(look.absent for look in looks))
         case name:
             look = await _ask_one(name, condition, world, target, known)
             told(name, look)
-            return Look(look.answer, f"{name}: {look.seen}")
+            return Look(look.answer, f"{name}: {look.seen}", look.absent)
 
 
 async def _ask_one(name: str, condition: Condition, world: World, target: Target, known: Known) -> Look:

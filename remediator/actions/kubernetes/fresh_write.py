@@ -1,0 +1,101 @@
+"""Read, compare with the plan, write with the version just read, and again when somebody was quicker (S16)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from remediator.actions.base import ActionContext, Applied, PlanRefusedError
+from remediator.clients.kubernetes_errors import ConflictError, TargetNotFoundError
+from remediator.clients.rollout import rollout_of
+from remediator.clients.workload import Workload
+from remediator.errors import OvertakenError
+from remediator.runs.plan import Plan
+from remediator.targets import Target
+
+READS = 5
+"""How often a write that met a conflict is prepared anew. A busy workload's status changes every second."""
+
+SHOWN_VERSION = "<as read just before>"
+SHOWN_INTENT = "<intent id>"
+SHOWN_TIME = "<time of writing>"
+
+BUILT_FOR = frozenset({"deployment", "statefulset"})
+
+Dependencies = Mapping[str, Any]
+
+
+async def target_of_plan(ctx: ActionContext, target: Target) -> Workload:
+    """Read the target of a plan that is to be made.
+
+    Raises:
+        PlanRefusedError: it does not exist, or is of a kind for which this action is not built.
+        FactsMissingError: it could not be read.
+    """
+    if target.kind not in BUILT_FOR:
+        raise PlanRefusedError(
+            "kind_not_built",
+            f"{target} is a {target.kind}; this release acts on {' and '.join(sorted(BUILT_FOR))} only",
+        )
+    try:
+        return await ctx.kubernetes.workload(target)
+    except TargetNotFoundError as error:
+        raise PlanRefusedError("target_not_found", f"{target} does not exist ({error})") from None
+
+
+def refuse_during_rollout(ctx: ActionContext, workload: Workload) -> None:
+    """A rollout that can still end by itself is waited for (S8); the run's own does not count (S10)."""
+    rollout = rollout_of(workload)
+    if rollout.under_way and not ctx.own_changes:
+        raise PlanRefusedError(
+            "rollout_under_way", f"{workload.target.short}: a rollout is under way: {rollout.reason}", kind="wait"
+        )
+
+
+def owners_note(workload: Workload) -> str:
+    """Who else keeps this workload in shape, for the plan's reader."""
+    return f"; owned by {', '.join(workload.owners)}" if workload.owners else ""
+
+
+async def write_fresh(
+    ctx: ActionContext,
+    plan: Plan,
+    *,
+    present: Callable[[Workload], Awaitable[Dependencies]],
+    marked: Callable[[Workload], Awaitable[bool]],
+    write: Callable[[Workload], Awaitable[Applied]],
+) -> Applied:
+    """Carry a plan out once.
+
+    ``present`` tells what the plan depends on as it is now; ``marked``, whether our own write is there already (one that was still
+    on its way when it was given up); ``write`` sends the one request.
+
+    Raises:
+        OvertakenError: the target is gone, another, or not as planned; nothing was written.
+        ConflictError: somebody else wrote each of the times that we read; nothing was written.
+    """
+    conflict: ConflictError | None = None
+    for _ in range(READS):
+        try:
+            workload = await ctx.kubernetes.workload(plan.target)
+        except TargetNotFoundError:
+            raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
+        if workload.uid != plan.uid:
+            raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
+        if await marked(workload):
+            return Applied(f"{plan.summary} (found done already)", {"generation": workload.generation})
+        _compare(plan, await present(workload))
+        try:
+            return await write(workload)
+        except ConflictError as error:
+            conflict = error
+        except TargetNotFoundError:
+            raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
+    assert conflict is not None  # noqa: S101 - the loop ran
+    raise conflict
+
+
+def _compare(plan: Plan, present: Dependencies) -> None:
+    for name, planned in plan.depends_on.items():
+        if present.get(name) != planned:
+            raise OvertakenError(
+                f"{plan.target}: {name} was {planned!r} when planned and is {present.get(name)!r} now; nothing was done"
+            )

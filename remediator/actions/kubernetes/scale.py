@@ -1,0 +1,215 @@
+"""``kubernetes.scale``: set or change the number of replicas of a Deployment or StatefulSet that no autoscaler owns."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
+from remediator.actions.kubernetes.fresh_write import (
+    BUILT_FOR,
+    SHOWN_VERSION,
+    Dependencies,
+    owners_note,
+    refuse_during_rollout,
+    target_of_plan,
+    write_fresh,
+)
+from remediator.answers import Answer
+from remediator.clients.kubernetes import path_of, scale_manager, scale_marked_by
+from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.permissions import Permission
+from remediator.clients.workload import Autoscaler, Workload, scale_body
+from remediator.conditions.base import Look
+from remediator.errors import FactsMissingError
+from remediator.runs.plan import Call, Change, Fidelity, Plan
+from remediator.targets import Target
+
+
+class Params(ActionParams):
+    """Exactly one of ``to`` and ``by``. ``by`` needs the bound that it moves towards."""
+
+    to: int | None = Field(None, ge=0, le=1000, description="the number of replicas to have")
+    by: int | None = Field(None, ge=-100, le=100, description="replicas to add; negative removes")
+    max_replicas: int | None = Field(
+        None, gt=0, le=1000, description="never more than this; required for a positive `by`"
+    )
+    min_replicas: int | None = Field(
+        None, gt=0, le=1000, description="never fewer than this; required for a negative `by`"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError("scale needs exactly one of to and by")
+        if self.by == 0:
+            raise ValueError("by: 0 changes nothing; accepted: -100 to -1 and 1 to 100")
+        accepted = None if self.by is None else "max_replicas" if self.by > 0 else "min_replicas"
+        for name in ("max_replicas", "min_replicas"):
+            if (getattr(self, name) is not None) != (name == accepted):
+                why = f"by: {self.by} needs {name}" if name == accepted else f"{name} has no meaning here; leave it out"
+                raise ValueError(why)
+        return self
+
+    def wanted(self, replicas: int) -> int:
+        """From so many replicas to how many; never against the direction of ``by``."""
+        if self.by is None:
+            return self.to if self.to is not None else replicas
+        if self.max_replicas is not None:
+            return max(min(replicas + self.by, self.max_replicas), replicas)
+        return min(max(replicas + self.by, self.min_replicas or 1), replicas)
+
+
+class Scale:
+    """Writes ``spec.replicas`` through the scale subresource. Whether the pods can run is for the remedy's verify to say: nothing
+    checks quotas or room on nodes when the number is taken."""
+
+    name: ClassVar[str] = "kubernetes.scale"
+    version: ClassVar[int] = 1
+    params: ClassVar[type[ActionParams]] = Params
+    target_kinds: ClassVar[frozenset[str]] = BUILT_FOR
+    permissions: ClassVar[tuple[Permission, ...]] = (
+        Permission("apps", "deployments", "get"),
+        Permission("apps", "deployments/scale", "patch"),
+        Permission("apps", "statefulsets", "get"),
+        Permission("apps", "statefulsets/scale", "patch"),
+        Permission("autoscaling", "horizontalpodautoscalers", "list"),
+    )
+
+    def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
+        """More replicas are kept, fewer are put back (S24). ``to`` says no direction: what was before is put back."""
+        return "keep" if params.by is not None and params.by > 0 else "undo"
+
+    async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
+        workload = await target_of_plan(ctx, target)
+        if autoscalers := await ctx.kubernetes.autoscalers_of(workload):
+            raise PlanRefusedError("autoscaler_owns_size", _way_out(autoscalers[0]))
+        if workload.replicas == 0:
+            raise PlanRefusedError(
+                "scaled_to_zero", f"{target.short} is scaled to zero; scale it up by hand if it is meant to run"
+            )
+        wanted = params.wanted(workload.replicas)
+        if wanted == workload.replicas:
+            raise PlanRefusedError(
+                "nothing_to_change",
+                f"{target.short} has {workload.replicas} replicas already, and may not get further{_bound(params)}",
+            )
+        refuse_during_rollout(ctx, workload)
+        return Plan(
+            action=self.name,
+            version=self.version,
+            target=target,
+            uid=workload.uid,
+            depends_on={"uid": workload.uid, "replicas": workload.replicas, "autoscaler": None},
+            changes=(Change("spec.replicas", workload.replicas, wanted),),
+            calls=(Call("PATCH", path_of(target, "scale"), scale_body(SHOWN_VERSION, wanted)),),
+            fidelity=Fidelity.SERVER,
+            summary=f"scale {target.kind} {target.short} from {workload.replicas} to {wanted} replicas{owners_note(workload)}",
+            params=params.model_dump(mode="json"),
+            memory={"replicas": workload.replicas},
+        )
+
+    async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
+        wanted = int(plan.changes[0].after)
+
+        async def present(workload: Workload) -> Dependencies:
+            autoscalers = await ctx.kubernetes.autoscalers_of(workload)
+            return {
+                "uid": workload.uid,
+                "replicas": workload.replicas,
+                "autoscaler": str(autoscalers[0]) if autoscalers else None,
+                "written_by": _writer(workload),
+            }
+
+        async def marked(workload: Workload) -> bool:
+            return scale_marked_by(workload, intent_id)
+
+        async def write(workload: Workload) -> Applied:
+            after = await ctx.kubernetes.scale(plan.target, wanted, workload.resource_version, intent_id)
+            return Applied(plan.summary, {"replicas": after.replicas})
+
+        return await write_fresh(ctx, plan, present=present, marked=marked, write=write)
+
+    async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
+        try:
+            workload = await ctx.kubernetes.workload(plan.target)
+        except (TargetNotFoundError, FactsMissingError) as error:
+            return Look(Answer.UNKNOWN, str(error))
+        if workload.uid != plan.uid:
+            return Look(Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to be scaled is gone")
+        if scale_marked_by(workload, intent_id):
+            return Look(Answer.YES, f"managedFields of {plan.target.short} name our write")
+        # Whoever writes the field takes our mark away, so a later writer hides whether we did. managedFields has whole seconds.
+        written_at = workload.written_at("spec", "replicas")
+        if written_at is not None and written_at >= begun_at.replace(microsecond=0):
+            return Look(
+                Answer.UNKNOWN, f"{_writer(workload)} wrote spec.replicas at {written_at:%H:%M:%S}Z, after we began"
+            )
+        return Look(Answer.NO, f"managedFields of {plan.target.short} do not name our write")
+
+    async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
+        del applied  # the plan says how many there are to be
+        wanted = int(plan.changes[0].after)
+        try:
+            workload = await ctx.kubernetes.workload(plan.target)
+        except (TargetNotFoundError, FactsMissingError) as error:
+            return Look(Answer.UNKNOWN, str(error))
+        if workload.uid != plan.uid:
+            return Look(Answer.UNKNOWN, f"{plan.target.short} was made again since")
+        seen = f"{workload.replicas} wanted, {workload.total} there, {workload.available} available"
+        done = (
+            workload.observed_generation >= workload.generation
+            and workload.replicas == workload.total == wanted
+            and workload.available >= wanted
+        )
+        return Look(answer_of(done), seen)
+
+    async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
+        """Raises FactsMissingError when it cannot be read who wrote last, OvertakenError never: what is not ours is left alone."""
+        before, after = int(plan.changes[0].before), int(plan.changes[0].after)
+        try:
+            workload = await ctx.kubernetes.workload(plan.target)
+        except TargetNotFoundError:
+            return None
+        mark = scale_manager(intent_id)
+        if (workload.uid, workload.replicas, _writer(workload)) != (plan.uid, after, mark):
+            return None
+        if await ctx.kubernetes.autoscalers_of(workload):
+            return None
+        return Plan(
+            action=self.name,
+            version=self.version,
+            target=plan.target,
+            uid=plan.uid,
+            depends_on={"uid": plan.uid, "replicas": after, "autoscaler": None, "written_by": mark},
+            changes=(Change("spec.replicas", after, before),),
+            calls=(Call("PATCH", path_of(plan.target, "scale"), scale_body(SHOWN_VERSION, before)),),
+            fidelity=Fidelity.SERVER,
+            summary=f"put {plan.target.kind} {plan.target.short} back from {after} to {before} replicas",
+            params=Params(to=before).model_dump(mode="json"),
+            memory={"replicas": after},
+        )
+
+
+def _writer(workload: Workload) -> str | None:
+    """Who wrote ``spec.replicas`` last; several may own it when they wrote the same value, then the latest."""
+    owners = [manager for manager in workload.managers if manager.owns("spec", "replicas")]
+    dated = sorted((manager for manager in owners if manager.at is not None), key=lambda manager: str(manager.at))
+    return dated[-1].name if dated else None
+
+
+def _bound(params: Params) -> str:
+    bound = params.max_replicas or params.min_replicas
+    return "" if bound is None else f" (bound {bound})"
+
+
+def _way_out(autoscaler: Autoscaler) -> str:
+    if autoscaler.scaled_object is not None:
+        return (
+            f"{autoscaler} owns its size and would put it back: change its minReplicaCount or maxReplicaCount "
+            "(not an action of this release), or pause it with the annotation autoscaling.keda.sh/paused-replicas"
+        )
+    return (
+        f"{autoscaler} owns its size ({autoscaler.min_replicas} to {autoscaler.max_replicas}) and would put it back: raise its "
+        "minReplicas or maxReplicas (kubernetes.hpa_bounds, not in this release), or remove it"
+    )

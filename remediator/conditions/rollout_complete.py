@@ -1,0 +1,41 @@
+"""``rollout_complete``: is every pod of the workload's present template running and available, and no old one left?"""
+
+from typing import Any, ClassVar
+
+from remediator.answers import Answer
+from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.permissions import Permission
+from remediator.clients.rollout import rollout_of
+from remediator.conditions.base import ConditionParams, Known, Look, World
+from remediator.errors import FactsMissingError
+from remediator.targets import Target
+
+READ_WORKLOADS = (
+    Permission("apps", "daemonsets", "get"),
+    Permission("apps", "deployments", "get"),
+    Permission("apps", "statefulsets", "get"),
+)
+
+
+class Params(ConditionParams):
+    """Nothing to choose."""
+
+
+class RolloutComplete:
+    """As ``kubectl rollout status`` judges it. A rollout that cannot end by itself is a known no, with the reason."""
+
+    name: ClassVar[str] = "rollout_complete"
+    params: ClassVar[type[ConditionParams]] = Params
+    permissions: ClassVar[tuple[Permission, ...]] = READ_WORKLOADS
+
+    async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
+        del params, known
+        try:
+            workload = await world.kubernetes.workload(target)
+        except (TargetNotFoundError, FactsMissingError) as error:
+            # A workload that is gone is no "no": `not: {rollout_complete: {}}` must not hold because of it.
+            return Look(Answer.UNKNOWN, str(error))
+        if workload.strategy == "OnDelete":
+            return Look(Answer.UNKNOWN, f"{target.short} has the strategy OnDelete, whose rollouts have no end")
+        rollout = rollout_of(workload)
+        return Look(Answer.of(rollout.done), rollout.reason)
