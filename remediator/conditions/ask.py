@@ -25,7 +25,11 @@ async def ask(condition: Condition, world: World, target: Target, known: Known, 
         case "all" | "any":
             looks = [await ask(part, world, target, known, told) for part in condition.of]
             combine = all_of if condition.name == "all" else any_of
-            return Look(combine(look.answer for look in looks), "; ".join(look.seen for look in looks), any(look.absent for look in looks))
+            return Look(
+                combine(look.answer for look in looks),
+                "; ".join(look.seen for look in looks),
+                any(look.absent for look in looks),
+            )
         case name:
             look = await _ask_one(name, condition, world, target, known)
             told(name, look)
