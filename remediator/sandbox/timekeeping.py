@@ -34,6 +34,12 @@ def rfc3339_seconds(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def rfc3339_nano(instant: datetime) -> str:
+    """Go's way to write an instant into JSON: as many digits as it has, none of them a zero at the end."""
+    text = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text.rstrip("0").rstrip(".") + "Z"
+
+
 def rfc3339_millis(instant: datetime) -> str:
-    """Alertmanager's and Prometheus' way to write an instant."""
+    """Three digits always, as in Alertmanager's API."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from remediator.sandbox.alerts import Alert
-from remediator.sandbox.timekeeping import rfc3339_millis
+from remediator.sandbox.timekeeping import rfc3339_nano
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 USER_AGENT = "Alertmanager/0.33.1"
@@ -67,8 +67,8 @@ def _alert(alert: Alert, at: datetime) -> dict[str, Any]:
         "status": "resolved" if resolved else "firing",
         "labels": dict(sorted(alert.labels.items())),
         "annotations": dict(sorted(alert.annotations.items())),
-        "startsAt": rfc3339_millis(alert.starts_at),
-        "endsAt": rfc3339_millis(alert.ends_at) if resolved else ZERO_TIME,
+        "startsAt": rfc3339_nano(alert.starts_at),
+        "endsAt": rfc3339_nano(alert.ends_at) if resolved else ZERO_TIME,
         "generatorURL": alert.generator_url,
         "fingerprint": alert.fingerprint,
     }
