@@ -24,7 +24,7 @@ from remediator.metrics import ALERT_RESULTS, Metrics
 from remediator.settings import BUILT_IN_SOURCES
 from remediator.store import inbox
 from remediator.store.database import Store, Tx
-from remediator.store.inbox import Arrival, Taken
+from remediator.store.fold import Arrival, Taken
 
 Counts: TypeAlias = dict[str, int]
 """What the webhook answers: ``alerts`` and each of ``metrics.ALERT_RESULTS``."""
@@ -60,12 +60,14 @@ class Intake:
         clock: Clock,
         metrics: Metrics,
         on_stored: Callable[[], None],
+        on_owed: Callable[[], None],
         severities: Mapping[str, Severity],
         watchdog: str | None = None,
         queue: int = 2_000,
         commit_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
-        """``on_stored`` is called after every commit that may have given the decider something to do; it must not block.
+        """``on_stored`` is called after every commit that may have given the decider something to do; ``on_owed`` when
+        alerts are missing that the reconciler has to fetch. Neither may block.
 
         ``severities`` is the whole map from label values (S4); ``watchdog`` the name of the alert that always fires (S30).
         """
@@ -73,6 +75,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._on_stored = on_stored
+        self._on_owed = on_owed
         self._severities = severities
         self._watchdog = watchdog
         self._queue_limit = queue
@@ -129,6 +132,7 @@ class Intake:
             await inbox.owe(connection, source, self._clock.now(), receiver, error)
         self._metrics.dead_letters.inc()
         self._on_stored()
+        self._on_owed()
 
     async def trouble(self) -> str | None:
         """Why alerts cannot be taken now; None when they can. After a failure it tries a small commit to find out."""
@@ -185,6 +189,7 @@ class Intake:
             self._add(counts, taken)
         if envelope.truncated:
             self._metrics.truncated_groups.inc()
+            self._on_owed()
         return counts
 
     def _arrival(
