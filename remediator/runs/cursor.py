@@ -95,6 +95,8 @@ class Cursor:
     """Something was changed in this run, in any remedy."""
     hold_since: datetime | None = None
     """Since when the conditions hold without a break."""
+    absent_since: datetime | None = None
+    """Since when looks have not found the alert; absence counts only when two looks agree (S26)."""
     hold_broken: bool = False
     """The last look was unknown and ended a hold: it may begin again after ``within``."""
     stopped: str | None = None
@@ -109,44 +111,17 @@ class Cursor:
 
     def to_json(self) -> dict[str, Any]:
         """For the store; ``from_json`` gives an equal cursor."""
-        return {
-            "phase": self.phase,
-            "since": self.since.isoformat(),
-            "remedy": self.remedy,
-            "step": self.step,
-            "direction": self.direction,
-            "attempts": self.attempts,
-            "done": list(self.done),
-            "changed": self.changed,
-            "hold_since": None if self.hold_since is None else self.hold_since.isoformat(),
-            "hold_broken": self.hold_broken,
-            "stopped": self.stopped,
-            "paused": self.paused,
-            "cancelled": self.cancelled,
-            "outcome": self.outcome,
-            "note": self.note,
-            "question": self.question,
-        }
+        values = {name: getattr(self, name) for name in self.__slots__}
+        instants = {name: None if (at := values[name]) is None else at.isoformat() for name in _INSTANTS}
+        return values | instants | {"done": list(self.done)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read back what ``to_json`` made."""
-        hold_since = document["hold_since"]
-        return cls(
-            phase=Phase(document["phase"]),
-            since=datetime.fromisoformat(document["since"]),
-            remedy=document["remedy"],
-            step=document["step"],
-            direction=document["direction"],
-            attempts=document["attempts"],
-            done=tuple(document["done"]),
-            changed=document["changed"],
-            hold_since=None if hold_since is None else datetime.fromisoformat(hold_since),
-            hold_broken=document["hold_broken"],
-            stopped=document["stopped"],
-            paused=document["paused"],
-            cancelled=document["cancelled"],
-            outcome=None if document["outcome"] is None else Outcome(document["outcome"]),
-            note=document["note"],
-            question=None if document["question"] is None else Question(document["question"]),
-        )
+        instants = {name: None if (at := document[name]) is None else datetime.fromisoformat(at) for name in _INSTANTS}
+        kinds = {name: None if document[name] is None else kind(document[name]) for name, kind in _KINDS.items()}
+        return cls(**{**document, **instants, **kinds, "done": tuple(document["done"])})
+
+
+_INSTANTS = ("since", "hold_since", "absent_since")
+_KINDS = {"phase": Phase, "outcome": Outcome, "question": Question}

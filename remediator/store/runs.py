@@ -225,9 +225,11 @@ async def has_begun(connection: AsyncConnection, run_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def heartbeat(tx: AsyncConnection, *, owner: str, lease_until: datetime) -> None:
-    """Renew the lease of every run that this process holds."""
-    await tx.execute(update(runs).where(runs.c.owner == owner).values(lease_until=lease_until))
+async def heartbeat(tx: AsyncConnection, *, owner: str, run_ids: Sequence[str], lease_until: datetime) -> None:
+    """Renew the lease of the runs that this process works on."""
+    if run_ids:
+        held = and_(runs.c.owner == owner, runs.c.id.in_(run_ids))
+        await tx.execute(update(runs).where(held).values(lease_until=lease_until))
 
 
 async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> list[str]:

@@ -1,0 +1,333 @@
+"""The decider: takes undecided episodes in order of severity, gathers facts, decides, and records decision, run and page in one
+transaction (S5). A crash before the commit repeats harmlessly; after it the rows say everything.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.clock import Clock
+from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
+from remediator.engine import facts
+from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
+from remediator.engine.escalator import judge_incident
+from remediator.engine.reconciler import Reconciler
+from remediator.engine.survey import Survey, Surveyor
+from remediator.engine.wakeup import Wakeup
+from remediator.errors import RemediatorError, StoreUnavailableError
+from remediator.metrics import Metrics
+from remediator.playbooks.library import LoadedSet
+from remediator.playbooks.model import Playbook
+from remediator.settings import Settings
+from remediator.store import decisions, episodes, incidents, runs
+from remediator.store.database import Store, Tx
+from remediator.store.episodes import EpisodeRow
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 16
+"""Episodes surveyed side by side and recorded in one transaction."""
+_POLL_S = 5.0
+"""The slow poll is the truth; wake-ups are hints (engine.md 7)."""
+_CONFIRMED_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One playbook that matches, and what the world says about it."""
+
+    playbook: Playbook
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One episode, ready to be decided."""
+
+    episode: EpisodeRow
+    candidates: tuple[Candidate, ...]
+
+
+class Decider:
+    """One per process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        settings: Settings,
+        mode: str,
+        surveyor: Surveyor,
+        reconciler: Reconciler,
+        playbooks: Callable[[], LoadedSet],
+        metrics: Metrics,
+        wakeup: Wakeup,
+        on_admitted: Callable[[], None],
+        on_page: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._mode = mode
+        self._surveyor = surveyor
+        self._reconciler = reconciler
+        self._playbooks = playbooks
+        self._metrics = metrics
+        self._wakeup = wakeup
+        self._on_admitted = on_admitted
+        self._on_page = on_page
+
+    async def run(self) -> None:
+        """Decide until cancelled."""
+        while True:
+            try:
+                decided = await self.decide_due()
+            except StoreUnavailableError as error:
+                log.warning("decider_store_unavailable", reason=error.reason)
+                decided = 0
+                await self._clock.sleep(1.0)
+            if not decided:
+                await self._rest()
+
+    async def decide_due(self) -> int:
+        """Decide what is due now, the most urgent first, at most one batch. Returns how many were looked at."""
+        async with self._store.read() as connection:
+            due = await episodes.due(connection, self._clock.now(), _AT_ONCE)
+        if due:
+            await self._decide(due)
+        return len(due)
+
+    async def _rest(self) -> None:
+        async with self._store.read() as connection:
+            due_at = await episodes.next_due_at(connection)
+        ahead = _POLL_S if due_at is None else (due_at - self._clock.now()).total_seconds()
+        await self._wakeup.wait(self._clock, min(max(ahead, 0.0), _POLL_S))
+
+    async def _decide(self, due: Sequence[EpisodeRow]) -> None:
+        async with asyncio.TaskGroup() as group:
+            prepared = [group.create_task(self._prepare(episode)) for episode in due]
+        cases = [case for task in prepared if (case := task.result()) is not None]
+        if not cases:
+            return
+        try:
+            await self._record(cases)
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.exception("batch_not_recorded", episodes=len(cases))
+            for case in cases:
+                await self._record_alone(case)
+        self._on_admitted()
+        self._on_page()
+
+    async def _record_alone(self, case: Case) -> None:
+        """One by one after a failure, so that one bad episode does not keep its neighbours from being decided."""
+        try:
+            await self._record([case])
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.exception("episode_not_decided", episode_id=case.episode.id, fingerprint=case.episode.fingerprint)
+            async with self._store.begin(Tx.DECIDE) as tx:
+                await episodes.postpone(tx, case.episode.id, self._clock.now() + SOONEST)
+
+    async def _prepare(self, episode: EpisodeRow) -> Case | None:
+        """Everything that needs the world. None: settled otherwise, to be looked at again by itself."""
+        try:
+            if episode.state == "doubtful":
+                await self._reconciler.settle_doubt(episode)
+                return None
+            matching = self._playbooks().index.candidates(episode.labels)
+            if matching and self._is_stale(episode):
+                episode = await self._reconciler.confirm(episode)
+            surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
+            return Case(episode, tuple(surveyed))
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.exception("episode_not_surveyed", episode_id=episode.id, fingerprint=episode.fingerprint)
+            async with self._store.begin(Tx.DECIDE) as tx:
+                await episodes.postpone(tx, episode.id, self._clock.now() + SOONEST)
+            return None
+
+    def _is_stale(self, episode: EpisodeRow) -> bool:
+        now = self._clock.now()
+        if episode.state != "open":
+            return False
+        if episode.confirmed_at is None:
+            return True
+        old = now - episode.first_received_at > self._settings.timings.max_alert_age
+        return old and now - episode.confirmed_at > _CONFIRMED_WITHIN
+
+    async def _survey(self, playbook: Playbook, episode: EpisodeRow) -> Survey:
+        survey = await self._surveyor.find_target(playbook, episode.source, episode.labels)
+        if survey.target is None or survey.world is None:
+            return survey
+        async with self._store.read() as connection:
+            known = await facts.known(
+                connection,
+                surveyor=self._surveyor,
+                settings=self._settings,
+                playbook=playbook,
+                episode=episode,
+                target=survey.target,
+                now=self._clock.now(),
+                since=None,
+            )
+        try:
+            remedy = await self._surveyor.choose(playbook, survey.target, survey.world, known)
+        except RemediatorError as error:
+            log.warning("remedies_not_judged", playbook=playbook.name, episode_id=episode.id, error=str(error))
+            return survey
+        return replace(survey, remedy=remedy)
+
+    async def _record(self, cases: Sequence[Case]) -> None:
+        now = self._clock.now()
+        touched: set[str] = set()
+        async with self._store.begin(Tx.DECIDE) as tx:
+            for case in cases:
+                episode = await episodes.episode(tx, case.episode.id)
+                if episode is None or episode.state == "doubtful":
+                    continue  # came again while it was surveyed: still due
+                if episode.state == "closed":
+                    touched |= await self._close(tx, episode, now)
+                else:
+                    touched |= await self._open(tx, replace(case, episode=episode), now)
+            for incident_id in sorted(touched):
+                await judge_incident(
+                    tx, incident_id, now=now, settings=self._settings, playbook_named=self._playbooks().get
+                )
+
+    async def _close(self, tx: AsyncConnection, episode: EpisodeRow, now: datetime) -> set[str]:
+        await episodes.settle(tx, episode.id, incident_id=episode.incident_id, decide_again_at=None)
+        if episode.incident_id is None:
+            return set()
+        await keep_or_withdraw(tx, episode=episode, mode=self._mode, taker=None, now=now, why="the alert closed")
+        told = f"{episode.alertname or 'alert'} closed"
+        await incidents.add_event(tx, episode.incident_id, None, now, "alert_closed", told, {"episode_id": episode.id})
+        return {episode.incident_id}
+
+    async def _open(self, tx: AsyncConnection, case: Case, now: datetime) -> set[str]:
+        episode = case.episode
+        if episode.alertname == self._settings.escalation.watchdog:
+            await episodes.settle(tx, episode.id, incident_id=None, decide_again_at=None)  # the heartbeat is no problem
+            return set()
+        pending = await runs.pending_of(tx, episode_id=episode.id, mode=self._mode)
+        if pending is not None and pending.state != "approval":
+            await episodes.settle(tx, episode.id, incident_id=pending.incident_id, decide_again_at=None)
+            return set()
+        answers = decide(
+            [
+                (
+                    candidate.playbook,
+                    await facts.complete(
+                        tx,
+                        settings=self._settings,
+                        mode=self._mode,
+                        episode=episode,
+                        playbook=candidate.playbook,
+                        playbook_present=self._playbooks().get(candidate.playbook.name) is not None,
+                        survey=candidate.survey,
+                        now=now,
+                        own_run=None if pending is None else pending.id,
+                    ),
+                )
+                for candidate in case.candidates
+            ],
+            now,
+        )
+        incident_id = await self._join(tx, episode, answers, now)
+        touched = {incident_id} | ({episode.incident_id} if episode.incident_id else set())
+        if pending is not None and pending.playbook not in {candidate.playbook.name for candidate in case.candidates}:
+            why = f"playbook {pending.playbook} no longer matches"
+            await keep_or_withdraw(tx, episode=episode, mode=self._mode, taker=None, now=now, why=why)
+        recorded = [await self._answer(tx, decision, episode, incident_id, now) for decision in answers]
+        changed = await decisions.record(
+            tx, episode_id=episode.id, incident_id=incident_id, mode=self._mode, answers=recorded, now=now
+        )
+        again = [one.decide_again_at for one in answers if one.verdict not in BY_EVENT_ONLY and one.decide_again_at]
+        under_way = any(one.verdict is Verdict.RUN for one in answers)
+        await episodes.settle(
+            tx, episode.id, incident_id=incident_id, decide_again_at=None if under_way else min(again, default=None)
+        )
+        if changed:
+            await self._tell(tx, episode, incident_id, answers, now)
+        return touched
+
+    async def _join(self, tx: AsyncConnection, episode: EpisodeRow, answers: Sequence[Decision], now: datetime) -> str:
+        target = target_of(answers)
+        if target is not None:
+            key = incidents.incident_key(self._mode, target=str(target))
+        else:
+            key = incidents.incident_key(self._mode, source=episode.source, group_key=episode.group_key)
+        name = episode.alertname or "an alert without alertname"
+        return await incidents.join(
+            tx,
+            key=key,
+            target=None if target is None else str(target),
+            mode=self._mode,
+            severity=episode.severity,
+            title=name if target is None else f"{name} on {target.short}",
+            at=episode.first_received_at,
+            now=now,
+            reopen_within=self._settings.escalation.reopen_within,
+        )
+
+    async def _answer(
+        self, tx: AsyncConnection, decision: Decision, episode: EpisodeRow, incident_id: str, now: datetime
+    ) -> decisions.Answer:
+        playbook, found = decision.playbook, decision.facts
+        plan = shown_plan(decision)
+        run_id = None
+        if decision.verdict in (Verdict.RUN, Verdict.APPROVE):
+            run_id = await admit(
+                tx,
+                decision=decision,
+                episode=episode,
+                incident_id=incident_id,
+                mode=self._mode,
+                settings=self._settings,
+                now=now,
+            )
+        elif playbook is not None:
+            why = f"its decision became {decision.verdict}"
+            await keep_or_withdraw(tx, episode=episode, mode=self._mode, taker=playbook.name, now=now, why=why)
+        return decisions.Answer(
+            playbook=None if playbook is None else playbook.name,
+            revision=None if playbook is None else playbook.revision,
+            verdict=decision.verdict,
+            kind=decision.kind,
+            target=None if found is None or found.target is None else str(found.target),
+            reasons=decision.reasons(),
+            plan=plan,
+            decide_again_at=decision.decide_again_at,
+            run_id=run_id,
+        )
+
+    async def _tell(
+        self, tx: AsyncConnection, episode: EpisodeRow, incident_id: str, answers: Sequence[Decision], now: datetime
+    ) -> None:
+        for decision in answers:
+            name = "no playbook" if decision.playbook is None else decision.playbook.name
+            because = "; ".join(reason["text"] for reason in decision.reasons())
+            said = f"{episode.alertname}: {name}: {decision.verdict}" + (f" ({because})" if because else "")
+            detail = {"episode_id": episode.id, "verdict": decision.verdict, "kind": decision.kind}
+            await incidents.add_event(tx, incident_id, None, now, "decided", said, detail)
+            code = decision.denials[0].code if decision.denials else "none"
+            self._metrics.decisions.labels(verdict=str(decision.verdict), reason=code).inc()
+            log.info(
+                "decided",
+                incident_id=incident_id,
+                fingerprint=episode.fingerprint,
+                alertname=episode.alertname,
+                playbook=name,
+                verdict=str(decision.verdict),
+                kind=decision.kind,
+                reason=because,
+                mode=self._mode,
+            )

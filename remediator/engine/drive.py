@@ -1,0 +1,295 @@
+"""Driving one claimed run: do the machine's command, store what happened, until it waits, asks a person or ends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.answers import Answer
+from remediator.conditions.ask import ask
+from remediator.engine import facts
+from remediator.engine.admission import shape_of
+from remediator.engine.escalator import judge_incident
+from remediator.engine.lease import Lease
+from remediator.engine.recheck import Checked, Recheck
+from remediator.engine.steps import Steps
+from remediator.engine.tools import Tools
+from remediator.ids import intent_id
+from remediator.playbooks.model import Playbook
+from remediator.runs import machine
+from remediator.runs.cursor import Cursor, Outcome, Phase
+from remediator.runs.machine import Cancel, Command, Denied, Do, Event, PersonSaid, Wait
+from remediator.runs.plan import Plan
+from remediator.store import approvals, episodes, incidents, journal, ledger, runs
+from remediator.store.database import Tx
+from remediator.store.journal import StepRow
+from remediator.store.runs import RunRow
+
+log = structlog.get_logger(__name__)
+
+
+class Drive:
+    """One claim of one run."""
+
+    def __init__(self, tools: Tools, run: RunRow, lease: Lease, *, stopping: Callable[[], bool]) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._run = run
+        self._playbook = Playbook.from_snapshot(run.snapshot)
+        self._shape = shape_of(self._playbook, mode=run.mode, settings=tools.settings)
+        self._cursor = Cursor.from_json(run.cursor)
+        self._lease = lease
+        self._stopping = stopping
+        self._steps = Steps(tools.worlds, source=run.source)
+        self._recheck = Recheck(tools, self._playbook, run)
+        self._plan: Plan | None = None
+
+    async def go(self) -> None:
+        """Until it waits, asks a person or ends.
+
+        Raises:
+            LostClaimError: another process has it.
+            StoreUnavailableError: nothing more can be recorded, so nothing more is begun.
+        """
+        self._lease.keep(self._run.id)
+        try:
+            command = await self._take_up()
+            while command is not None:
+                command = await self._follow(command)
+        finally:
+            self._lease.drop(self._run.id)
+
+    async def _take_up(self) -> Command | None:
+        """The first command of this claim: an answered request, a cancel, or where the cursor stands."""
+        if self._run.state == "approval":
+            await self._end_request()
+            return None
+        self._cursor, command = machine.resume(self._cursor, self._shape, self._now)
+        if self._run.cancel_at is not None and not self._cursor.cancelled:
+            return await self._tell(Cancel(self._run.cancel_by or "somebody"), "cancel was asked")
+        return command
+
+    async def _follow(self, command: Command) -> Command | None:
+        """Do one command. None: the claim is given back."""
+        if isinstance(command, Wait):
+            await self._wait(command.until)
+            return None
+        if self._stopping() and command not in (Do.APPLY, Do.END, Do.ASK_PERSON):
+            await self._wait(self._now)
+            return None
+        match command:
+            case Do.CHECK:
+                return await self._check()
+            case Do.APPLY:
+                return await self._apply()
+            case Do.LAND:
+                return await self._land()
+            case Do.LOOK_EFFECT:
+                look = await self._steps.effect(await self._step())
+                return await self._tell(look.answer, f"effect of {self._remedy_name}: {look.answer}: {look.seen}")
+            case Do.LOOK_VERIFY:
+                return await self._verify()
+            case Do.ASK_PERSON:
+                return await self._ask_person()
+            case Do.END:
+                await self._end()
+                return None
+
+    async def _check(self) -> Command | None:
+        checked = await self._recheck.check(self._cursor)
+        if isinstance(checked.event, Denied) or checked.plan is None:
+            reason = checked.event.reason if isinstance(checked.event, Denied) else "there is no plan"
+            return await self._tell(checked.event, f"not begun: {reason}")
+        return await self._begin(checked, checked.plan)
+
+    async def _begin(self, checked: Checked, plan: Plan) -> Command | None:
+        """The begun mark, with guards, pause and cancel asked once more in its own transaction (S23)."""
+        command: Command | None = None
+        async with self._store.begin(Tx.BEGIN_STEP) as tx:
+            now = self._now
+            stopped = await self._recheck.still_admitted(tx, self._cursor, checked)
+            if stopped is None:
+                self._cursor, command = machine.advance(self._cursor, checked.event, self._shape, now)
+                await runs.move(tx, self._run, self._cursor)
+                await journal.begin(
+                    tx,
+                    intent_id=self._intent,
+                    run_id=self._run.id,
+                    remedy=self._remedy_name,
+                    direction=self._cursor.direction,
+                    plan=plan,
+                    fence=self._run.fence,
+                    now=now,
+                )
+                await ledger.mark_changed(tx, self._run.id, now)
+                again = "" if self._cursor.attempts == 1 else f" (attempt {self._cursor.attempts})"
+                await self._event(tx, "step_begun", f"{self._cursor.direction}: {plan.summary}{again}", now)
+        if stopped is not None:
+            reason = stopped.reason if isinstance(stopped, Denied) else f"cancelled by {stopped.by}"
+            return await self._tell(stopped, f"not begun: {reason}")
+        self._plan = plan
+        log.info("step_begun", step=plan.action, target=self._run.target, attempt=self._cursor.attempts)
+        return command
+
+    async def _apply(self) -> Command | None:
+        if self._plan is None:
+            raise RuntimeError("nothing is applied that was not begun here")
+        plan, intent = self._plan, self._intent
+        done = await self._steps.apply(plan, intent, self._lease.permit)
+        async with self._store.begin(Tx.END_STEP) as tx:
+            now = self._now
+            self._cursor, command = machine.advance(self._cursor, done.event, self._shape, now)
+            await runs.move(tx, self._run, self._cursor)
+            await journal.settle(tx, intent, state=done.state, now=now, applied=done.applied, error=done.error)
+            await self._event(tx, f"step_{done.state}", f"{plan.summary}: {done.error or done.summary}", now)
+        log.info("step_applied", step=plan.action, target=self._run.target, result=done.state, error=done.error)
+        return command
+
+    async def _land(self) -> Command | None:
+        """Look for our mark, once a request on its way can no longer arrive (S20)."""
+        step = await self._step()
+        look_at = step.begun_at + self._tools.settings.timings.request
+        if self._now < look_at:
+            await self._wait(look_at)
+            return None
+        look = await self._steps.landed(step)
+        async with self._store.begin(Tx.END_STEP) as tx:
+            now = self._now
+            self._cursor, command = machine.advance(self._cursor, look.answer, self._shape, now)
+            await runs.move(tx, self._run, self._cursor)
+            state = {Answer.YES: "done", Answer.NO: "failed", Answer.UNKNOWN: "unsettled"}[look.answer]
+            await journal.settle(tx, step.intent_id, state=state, now=now, error=f"landed {look.answer}: {look.seen}")
+            await self._event(tx, "step_looked_at", f"did {step.action} happen? {look.answer}: {look.seen}", now)
+        log.info("step_looked_at", step=step.action, answer=str(look.answer), seen=look.seen)
+        return command
+
+    async def _verify(self) -> Command | None:
+        verify = self._playbook.remedies[self._cursor.remedy].verify
+        world = self._tools.worlds.of(self._run.where.place, self._run.source)
+        if verify is None or world is None:
+            return await self._tell(Answer.UNKNOWN, "looked: unknown: there is nothing to ask")
+        async with self._store.read() as connection:
+            episode = await episodes.episode(connection, self._run.episode_id)
+            if episode is None:
+                raise RuntimeError(f"run {self._run.id} has no episode")
+            known = await facts.known(
+                connection,
+                surveyor=self._tools.surveyor,
+                settings=self._tools.settings,
+                playbook=self._playbook,
+                episode=episode,
+                target=self._run.where,
+                now=self._now,
+                since=self._run.created_at,
+                asked_since=self._cursor.since,
+                absent_since=self._cursor.absent_since,
+            )
+        look = await ask(verify.condition, world, self._run.where, known)
+        absent_since = (self._cursor.absent_since or self._now) if look.absent else None
+        self._cursor = replace(self._cursor, absent_since=absent_since)
+        return await self._tell(look.answer, f"looked: {look.answer}: {look.seen}")
+
+    async def _ask_person(self) -> Command | None:
+        if self._run.answer is not None:
+            answer = self._run.answer
+            said = PersonSaid(answer["said"])
+            return await self._tell(said, f"{answer['by']} answered {said.value}: {answer['reason']}")
+        async with self._store.begin(Tx.ADVANCE_RUN) as tx:
+            now = self._now
+            await runs.park(tx, self._run, self._cursor, wake_at=None, state="needs_person")
+            await self._event(tx, "needs_person", f"a person is needed: {self._cursor.note}", now)
+            await self._judge(tx, now)
+        log.warning("run_needs_person", question=self._cursor.question, reason=self._cursor.note)
+        self._tools.on_page()
+        return None
+
+    async def _tell(self, event: Event, said: str) -> Command | None:
+        """Tell the machine what happened, store where the run stands now, and go on with its next command."""
+        before = self._cursor
+        now = self._now
+        self._cursor, command = machine.advance(self._cursor, event, self._shape, now)
+        turned = before.phase is not self._cursor.phase or before.hold_since != self._cursor.hold_since
+        if isinstance(command, Wait):
+            await self._wait(command.until, said if turned else "")
+            return None
+        async with self._store.begin(Tx.ADVANCE_RUN) as tx:
+            await runs.move(tx, self._run, self._cursor)
+            await self._event(tx, "looked" if isinstance(event, Answer) else "moved", said, now)
+        return command
+
+    async def _wait(self, until: datetime, said: str = "") -> None:
+        async with self._store.begin(Tx.ADVANCE_RUN) as tx:
+            now = self._now
+            await runs.park(tx, self._run, self._cursor, wake_at=until)
+            if said:
+                await self._event(tx, "looked", said, now)
+            if self._cursor.phase is Phase.WATCH:  # unknown: people are told now, while it keeps looking (S24)
+                await self._judge(tx, now)
+
+    async def _end(self) -> None:
+        async with self._store.begin(Tx.ADVANCE_RUN) as tx:
+            await self._record_end(tx)
+        self._ended()
+
+    async def _end_request(self) -> None:
+        """A request that was rejected, has expired or was cancelled. (An approved one is claimed as ``running``.)"""
+        async with self._store.begin(Tx.ADVANCE_RUN) as tx:
+            now = self._now
+            request = await approvals.get(tx, self._run.id)
+            if self._run.cancel_at is not None:
+                why, said = f"cancelled by {self._run.cancel_by}", "withdrawn"
+            elif request is not None and request["answer"] == "rejected":
+                why, said = f"rejected by {request['answered_by']}: {request['reason']}", "rejected"
+            else:
+                why, said = "the request expired without an answer", "expired"
+            await approvals.settle(tx, self._run.id, said=said, by="remediator", reason=why, now=now)
+            cancelled, _ = machine.advance(self._cursor, Cancel(why), self._shape, now)
+            self._cursor = replace(cancelled, note=why)
+            await self._record_end(tx)
+        self._ended()
+
+    async def _record_end(self, tx: AsyncConnection) -> None:
+        now, outcome = self._now, self._outcome
+        await runs.end(tx, self._run, self._cursor, now)
+        await self._event(tx, "run_ended", f"{self._playbook.name} ended {outcome}: {self._cursor.note}", now)
+        await episodes.wake_incident(tx, self._run.incident_id, now)
+        await self._judge(tx, now)
+
+    def _ended(self) -> None:
+        self._tools.metrics.runs.labels(outcome=str(self._outcome), mode=self._run.mode).inc()
+        log.info("run_ended", outcome=str(self._outcome), reason=self._cursor.note)
+        self._tools.on_ended()
+        self._tools.on_page()
+
+    async def _judge(self, tx: AsyncConnection, now: datetime) -> None:
+        named = self._tools.playbooks().get
+        await judge_incident(tx, self._run.incident_id, now=now, settings=self._tools.settings, playbook_named=named)
+
+    async def _event(self, tx: AsyncConnection, event: str, text: str, now: datetime) -> None:
+        await incidents.add_event(tx, self._run.incident_id, self._run.id, now, event, text, None)
+
+    async def _step(self) -> StepRow:
+        async with self._store.read() as connection:
+            step = await journal.get(connection, self._intent)
+        if step is None:
+            raise RuntimeError(f"run {self._run.id} looks for a step that was never begun")
+        return step
+
+    @property
+    def _now(self) -> datetime:
+        return self._tools.clock.now()
+
+    @property
+    def _outcome(self) -> Outcome:
+        return self._cursor.outcome or Outcome.FAILED
+
+    @property
+    def _remedy_name(self) -> str:
+        return self._playbook.remedies[self._cursor.remedy].name
+
+    @property
+    def _intent(self) -> str:
+        cursor = self._cursor
+        return intent_id(self._run.id, cursor.remedy, cursor.step, cursor.direction)

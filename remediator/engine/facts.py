@@ -1,0 +1,156 @@
+"""Facts in one place: a survey of the world, completed inside the deciding transaction by what the store and settings know.
+
+The store's part is read in the transaction that acts on it, so that limits are exact (S9) and a pause is never overlooked (S23).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.alerts.severity import Severity
+from remediator.conditions.base import EpisodeView, Known
+from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Limits, PauseFact
+from remediator.engine.survey import Survey, Surveyor
+from remediator.playbooks.model import Autonomy, Playbook
+from remediator.settings import Settings
+from remediator.store import autonomy, episodes, ledger, locks, meta, pauses
+from remediator.store.episodes import EpisodeRow
+from remediator.targets import Target
+
+_ALWAYS_OWN = ("kube-system", "kube-public", "kube-node-lease")
+"""Namespaces that remediator stands on in every cluster (S12)."""
+
+
+async def complete(
+    connection: AsyncConnection,
+    *,
+    settings: Settings,
+    mode: str,
+    episode: EpisodeRow,
+    playbook: Playbook,
+    playbook_present: bool,
+    survey: Survey,
+    now: datetime,
+    own_run: str | None = None,
+) -> Facts:
+    """Everything that a decision about this episode and playbook rests on. ``own_run`` is the run that asks: what it did, holds
+    or reserved never counts against it (S10)."""
+    target = survey.target
+    counted = None
+    busy: tuple[str, ...] | None = None
+    if target is not None:
+        busy = await locks.in_the_way(connection, mode=mode, target=target, without=own_run)
+        counted = await ledger.facts(
+            connection,
+            mode=mode,
+            playbook=playbook.name,
+            target=str(target),
+            budget_per=playbook.guards.budget.per,
+            totals_per=settings.totals.per,
+            now=now,
+            without=own_run,
+        )
+    standing = await pauses.standing(connection, pauses.scopes_of(playbook.name, target))
+    return Facts(
+        now=now,
+        episode=EpisodeFacts(
+            firing=episode.state == "open",
+            severity=Severity(episode.severity),
+            first_received_at=episode.first_received_at,
+            confirmed_at=episode.confirmed_at,
+        ),
+        autonomy=AutonomyFacts(
+            settings=Autonomy(settings.autonomy.playbooks.get(playbook.name, settings.autonomy.start)),
+            named=playbook.name in settings.autonomy.playbooks,
+            ladder=await autonomy.of(connection, playbook.name),
+        ),
+        limits=Limits(settings.totals.actions, settings.totals.per_playbook, settings.totals.per),
+        playbook_present=playbook_present,
+        target=target,
+        target_problem=survey.target_problem,
+        namespace_allowed=_allowed(settings, target),
+        own_ground=own_ground(settings, target),
+        pauses=(*_by_file(settings.pause_file), *standing),
+        start_hold_until=await meta.get_instant(connection, meta.HOLD_UNTIL) if mode == "live" else None,
+        ledger=counted,
+        busy=busy,
+        remedy=survey.remedy,
+        missing=survey.missing,
+    )
+
+
+def own_ground(settings: Settings, target: Target | None) -> str | None:
+    """What of remediator's own ground the target is, if any (S12)."""
+    if target is None:
+        return None
+    if target.namespace in _ALWAYS_OWN:
+        return f"namespace {target.namespace}"
+    if target.namespace == settings.own_namespace:
+        return f"its own namespace {target.namespace}"
+    spoken = {str(target), target.namespace, f"{target.place}/{target.namespace}", target.short}
+    listed = next((entry for entry in settings.own_ground if entry in spoken), None)
+    return None if listed is None else f"{listed} (settings.own_ground)"
+
+
+async def known(
+    connection: AsyncConnection,
+    *,
+    surveyor: Surveyor,
+    settings: Settings,
+    playbook: Playbook,
+    episode: EpisodeRow,
+    target: Target | None,
+    now: datetime,
+    since: datetime | None,
+    asked_since: datetime | None = None,
+    absent_since: datetime | None = None,
+) -> Known:
+    """What the store knows, for conditions: among it every alert of this playbook that resolves to this target (S26)."""
+    same: tuple[EpisodeView, ...] = ()
+    if target is not None:
+        incident_ids = [] if episode.incident_id is None else [episode.incident_id]
+        found = await episodes.of_target(connection, [episode.source], incident_ids, since or now)
+        same = tuple(
+            EpisodeView(one.fingerprint, one.labels, one.state != "closed", one.starts_at, one.ended_at)
+            for one in found
+            if playbook.matches(one.labels) and _is_about(surveyor, playbook, one.source, one.labels, target)
+        )
+    watchdog = settings.escalation.watchdog
+    return Known(
+        now=now,
+        labels=episode.labels,
+        variables=playbook.vars,
+        episodes=same,
+        watchdog_seen_at=None if watchdog is None else await episodes.last_seen(connection, watchdog),
+        asked_since=asked_since,
+        absent_since=absent_since,
+    )
+
+
+def _is_about(surveyor: Surveyor, playbook: Playbook, source: str, labels: Mapping[str, str], target: Target) -> bool:
+    named = surveyor.named_target(playbook, source, labels)
+    if not isinstance(named, tuple):
+        return False
+    cluster, fields = named
+    return (cluster, fields["namespace"], fields["name"]) == (target.place, target.namespace, target.name)
+
+
+def _allowed(settings: Settings, target: Target | None) -> bool | None:
+    if target is None:
+        return None
+    return target.namespace in settings.clusters[target.place].namespaces
+
+
+def _by_file(path: Path | None) -> tuple[PauseFact, ...]:
+    """The pause file wins over the API (S23). One that cannot be looked at counts as a pause."""
+    if path is None:
+        return ()
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return (PauseFact("all", "pause file", f"{path} cannot be looked at: {error.strerror}"),)
+    return (PauseFact("all", "pause file", f"{path} exists"),)

@@ -1,0 +1,134 @@
+"""The runner: claims runs whose time has come and does what the run machine says, one command after the other.
+
+It stores before it acts and tells the machine what happened; it decides nothing itself. What it was doing when it died is found
+in the row by the next start (``runs.recover``).
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from remediator.engine.drive import Drive
+from remediator.engine.lease import Lease
+from remediator.engine.tools import Tools
+from remediator.engine.wakeup import Wakeup
+from remediator.errors import StoreUnavailableError
+from remediator.store import episodes, runs
+from remediator.store.database import Tx
+from remediator.store.runs import LostClaimError, RunRow
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 32
+"""Runs in hand at once."""
+_POLL_S = 2.0
+_UNCLAIMED_AFTER = timedelta(minutes=5)
+"""A ready run that nobody claimed in this time goes back to decision (S18)."""
+
+
+class Runner:
+    """One per process. ``owner`` names the process in claims."""
+
+    def __init__(
+        self,
+        *,
+        tools: Tools,
+        owner: str,
+        lease: Lease,
+        wakeup: Wakeup,
+        request_timeout: timedelta,
+    ) -> None:
+        self._tools = tools
+        self._owner = owner
+        self._lease = lease
+        self._wakeup = wakeup
+        self._request_timeout = request_timeout
+        self._in_hand: dict[str, RunRow] = {}
+        self._stopping = False
+
+    @property
+    def in_hand(self) -> tuple[str, ...]:
+        """Runs that this process works on now, for the page of S36 and for readiness."""
+        return tuple(f"{run.id} ({run.playbook} on {run.target})" for run in self._in_hand.values())
+
+    async def recover(self) -> None:
+        """Take back what a process that is gone was doing. Once, at start, before ``run``."""
+        tools = self._tools
+        async with tools.store.begin(Tx.RECOVER) as tx:
+            taken = await runs.recover(tx, now=tools.clock.now(), wait=self._request_timeout)
+        if taken:
+            log.info("runs_recovered", runs=taken)
+
+    async def run(self) -> None:
+        """Work until ``stop``; then finish or park what is in hand, and return."""
+        async with asyncio.TaskGroup() as group:
+            beating = group.create_task(self._lease.beat())
+            while not self._stopping:
+                try:
+                    claimed = await self._claim()
+                except StoreUnavailableError as error:
+                    log.warning("runner_store_unavailable", reason=error.reason)
+                    await self._tools.clock.sleep(1.0)
+                    continue
+                for run in claimed:
+                    self._in_hand[run.id] = run
+                    group.create_task(self._work(run))
+                if not claimed:
+                    await self._rest()
+            while self._in_hand:
+                await self._wakeup.wait(self._tools.clock, _POLL_S)
+            beating.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more; ``run`` returns when the steps in hand are finished and their runs parked."""
+        self._stopping = True
+        self._wakeup()
+
+    async def _claim(self) -> list[RunRow]:
+        free = _AT_ONCE - len(self._in_hand)
+        if free <= 0 or not self._lease.holds:
+            return []
+        tools, now = self._tools, self._tools.clock.now()
+        async with tools.store.read() as connection:
+            due_at = await runs.next_due_at(connection, tools.mode)
+            stale = await runs.stale_ready(connection, mode=tools.mode, before=now - _UNCLAIMED_AFTER)
+        if stale:
+            await self._give_back(stale)
+        if due_at is None or due_at > now:
+            return []
+        async with tools.store.begin(Tx.CLAIM_RUNS) as tx:
+            return await runs.claim_due(
+                tx, mode=tools.mode, owner=self._owner, now=now, lease_until=self._lease.until(now), limit=free
+            )
+
+    async def _give_back(self, stale: list[str]) -> None:
+        tools, now = self._tools, self._tools.clock.now()
+        async with tools.store.begin(Tx.CLAIM_RUNS) as tx:
+            for run_id in stale:
+                run = await runs.get(tx, run_id)
+                why = "nobody claimed it in 5m; it is decided anew"
+                if run is not None and await runs.end_unclaimed(tx, run_id, outcome="overtaken", reason=why, now=now):
+                    await episodes.wake_incident(tx, run.incident_id, now)
+
+    async def _rest(self) -> None:
+        async with self._tools.store.read() as connection:
+            due_at = await runs.next_due_at(connection, self._tools.mode)
+        ahead = _POLL_S if due_at is None else (due_at - self._tools.clock.now()).total_seconds()
+        await self._wakeup.wait(self._tools.clock, min(max(ahead, 0.02), _POLL_S))
+
+    async def _work(self, run: RunRow) -> None:
+        bound = {"run_id": run.id, "incident_id": run.incident_id, "playbook": run.playbook, "mode": run.mode}
+        try:
+            with structlog.contextvars.bound_contextvars(**bound):
+                await Drive(self._tools, run, self._lease, stopping=lambda: self._stopping).go()
+        except LostClaimError as lost:
+            log.warning("claim_lost", run_id=run.id, reason=str(lost))
+        except StoreUnavailableError as error:
+            # The row says where it stands. Its claim ends with the lease; the next claim looks before anything else.
+            log.warning("run_left_store_unavailable", run_id=run.id, reason=error.reason)
+        except Exception:
+            log.exception("run_left_after_defect", run_id=run.id)
+        finally:
+            del self._in_hand[run.id]
+            self._wakeup()

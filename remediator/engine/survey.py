@@ -1,0 +1,160 @@
+"""What the world says about one alert and one playbook: the target, the remedy that applies, the plans of its steps.
+
+Reads only, outside of any transaction. What could not be read is a ``Problem`` of kind ``wait``, never a guess.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from remediator.actions import action_named
+from remediator.actions.base import Action, ActionContext, PlanRefusedError
+from remediator.answers import Answer, all_of
+from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.conditions.ask import ask
+from remediator.conditions.base import Known, Look, World
+from remediator.decision.facts import Asked, Problem, RemedyFacts
+from remediator.engine.places import cluster_of
+from remediator.engine.worlds import Worlds
+from remediator.errors import RemediatorError
+from remediator.playbooks.model import Playbook, Remedy, Step, TargetUndeterminedError
+from remediator.runs.plan import Plan
+from remediator.settings import Settings
+from remediator.targets import WORKLOAD_KINDS, InvalidTargetError, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at the world gave."""
+
+    target: Target | None = None
+    target_problem: Problem | None = None
+    remedy: RemedyFacts | None = None
+    missing: tuple[Problem, ...] = ()
+    world: World | None = None
+
+
+class Surveyor:
+    """Looks; decides nothing."""
+
+    def __init__(self, *, settings: Settings, worlds: Worlds) -> None:
+        self._settings = settings
+        self._worlds = worlds
+
+    def named_target(
+        self, playbook: Playbook, source: str, labels: Mapping[str, str]
+    ) -> tuple[str, Mapping[str, str]] | Problem:
+        """The cluster and the filled fields of the playbook's target, without asking the cluster whether it exists."""
+        cluster = cluster_of(self._settings, source, labels)
+        if isinstance(cluster, Problem):
+            return cluster
+        if not playbook.only.admits(cluster=cluster):
+            return Problem("place_not_allowed", f"playbook {playbook.name} is only for other clusters than {cluster}")
+        if playbook.target is None or playbook.target.workload is None:
+            return Problem("target_not_built", "this release only acts on workloads")
+        try:
+            rendered = playbook.target.render(labels, playbook.vars)
+        except TargetUndeterminedError as error:
+            return Problem("target_undetermined", str(error))
+        return cluster, {**rendered.fields, "kind": playbook.target.workload.kind}
+
+    async def find_target(self, playbook: Playbook, source: str, labels: Mapping[str, str]) -> Survey:
+        """Exactly one existing workload, or the problem."""
+        named = self.named_target(playbook, source, labels)
+        if isinstance(named, Problem):
+            return Survey(target_problem=named)
+        cluster, fields = named
+        world = self._worlds.of(cluster, source)
+        if world is None:
+            return Survey(target_problem=Problem("place_unreachable", f"no client for cluster {cluster}", "wait"))
+        kinds = WORKLOAD_KINDS if fields["kind"] == "any" else (fields["kind"],)
+        what = f"{fields['namespace']}/{fields['name']} in {cluster}"
+        try:
+            found = await world.kubernetes.find_workloads(cluster, fields["namespace"], fields["name"], kinds)
+        except InvalidTargetError as error:
+            return Survey(target_problem=Problem("target_undetermined", str(error)))
+        except RemediatorError as error:
+            missing = Problem("facts_missing", f"whether {what} exists could not be read: {error}", "wait")
+            return Survey(target_problem=missing, missing=(missing,))
+        if not found:
+            return Survey(target_problem=Problem("target_not_found", f"no {' or '.join(kinds)} {what}"))
+        if len(found) > 1:
+            kinds_found = " and ".join(target.kind for target in found)
+            return Survey(target_problem=Problem("target_ambiguous", f"{what} is a {kinds_found}; name the kind"))
+        return Survey(target=found[0], world=world)
+
+    async def choose(
+        self,
+        playbook: Playbook,
+        target: Target,
+        world: World,
+        known: Known,
+        *,
+        first: int = 0,
+        own_changes: bool = False,
+    ) -> RemedyFacts:
+        """The first remedy from ``first`` on that applies for certain, with the plans of all its steps (S7)."""
+        asked: list[Asked] = []
+        for index, remedy in enumerate(playbook.remedies[first:], start=first):
+            answer = await self._applies(remedy, target, world, known, asked)
+            if answer is Answer.UNKNOWN:
+                return RemedyFacts(None, unknown=remedy.name, asked=tuple(asked))
+            if answer is Answer.YES:
+                plans, refused = await self._plans(remedy.steps, target, world, own_changes=own_changes)
+                return RemedyFacts(index, asked=tuple(asked), plans=plans, refused=refused)
+        return RemedyFacts(None, asked=tuple(asked))
+
+    async def plan_step(self, step: Step, target: Target, world: World, *, own_changes: bool) -> Plan | Problem:
+        """What one step would do now, or why it must not or cannot be planned."""
+        action: Action = action_named(step.action)
+        if target.kind not in action.target_kinds:
+            kinds = ", ".join(sorted(action.target_kinds))
+            return Problem("target_kind", f"{action.name} does not act on a {target.kind}; accepted: {kinds}")
+        ctx = ActionContext(world.kubernetes, own_changes=own_changes)
+        try:
+            return await action.plan(ctx, target, action.params.model_validate(step.params))
+        except PlanRefusedError as refused:
+            return Problem(refused.code, str(refused), refused.kind)
+        except TargetNotFoundError as error:
+            return Problem("target_not_found", str(error))
+        except RemediatorError as error:
+            return Problem("facts_missing", f"{action.name} could not be planned: {error}", "wait")
+
+    async def _applies(self, remedy: Remedy, target: Target, world: World, known: Known, asked: list[Asked]) -> Answer:
+        if not remedy.when:
+            return Answer.YES
+
+        def told(question: str, look: Look) -> None:
+            asked.append(Asked(remedy.name, question, look.answer, look.seen))
+
+        return all_of([(await ask(condition, world, target, known, told)).answer for condition in remedy.when])
+
+    async def _plans(
+        self, steps: tuple[Step, ...], target: Target, world: World, *, own_changes: bool
+    ) -> tuple[tuple[Plan, ...], Problem | None]:
+        plans: list[Plan] = []
+        for index, step in enumerate(steps):
+            plan = await self.plan_step(step, target, world, own_changes=own_changes or index > 0)
+            if isinstance(plan, Problem):
+                return tuple(plans), plan
+            plans.append(plan)
+        return tuple(plans), None
+
+
+def shown(remedy: Remedy, plans: tuple[Plan, ...], plan_hash: str) -> dict[str, Any]:
+    """A plan as decisions and approvals keep it, for people and programs."""
+    return {
+        "remedy": remedy.name,
+        "hash": plan_hash,
+        "steps": [
+            {
+                "action": plan.action,
+                "summary": plan.summary,
+                "target": str(plan.target),
+                "changes": [str(change) for change in plan.changes],
+                "calls": [str(call) for call in plan.calls],
+                "fidelity": plan.fidelity,
+            }
+            for plan in plans
+        ],
+    }

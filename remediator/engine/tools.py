@@ -1,0 +1,30 @@
+"""What every run is driven with: one value, so that the parts of the runner share it and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from remediator.clock import Clock
+from remediator.engine.survey import Surveyor
+from remediator.engine.worlds import Worlds
+from remediator.metrics import Metrics
+from remediator.playbooks.library import LoadedSet
+from remediator.settings import Settings
+from remediator.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Made by ``app``."""
+
+    store: Store
+    clock: Clock
+    settings: Settings
+    mode: str
+    worlds: Worlds
+    surveyor: Surveyor
+    playbooks: Callable[[], LoadedSet]
+    metrics: Metrics
+    on_ended: Callable[[], None]
+    """An ended run makes its alerts undecided: wake the decider."""
+    on_page: Callable[[], None]
+    """A page may have been written: wake the courier."""

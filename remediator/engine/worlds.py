@@ -1,0 +1,30 @@
+"""The clients of every place that settings name, as the actions and conditions of one run get them."""
+
+from collections.abc import Mapping
+
+from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.prometheus import PrometheusClient
+from remediator.conditions.base import World
+
+
+class Worlds:
+    """Built by ``app``; live or dry by the clients that it was given."""
+
+    def __init__(
+        self,
+        *,
+        kubernetes: Mapping[str, KubernetesClient],
+        prometheus: Mapping[str, PrometheusClient],
+        alertmanagers: Mapping[str, AlertmanagerPeers],
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._prometheus = prometheus
+        self._alertmanagers = alertmanagers
+
+    def of(self, cluster: str, source: str) -> World | None:
+        """The clients for one cluster and source; None for a cluster that has no client."""
+        kubernetes = self._kubernetes.get(cluster)
+        if kubernetes is None:
+            return None
+        return World(kubernetes, self._prometheus.get(cluster), self._alertmanagers.get(source))
