@@ -117,6 +117,14 @@ async def known(
             for one in found
             if playbook.matches(one.labels) and _is_about(surveyor, playbook, one.source, one.labels, target)
         )
+
+    def concerns(labels: Mapping[str, str]) -> bool:
+        return (
+            target is not None
+            and playbook.matches(labels)
+            and _is_about(surveyor, playbook, episode.source, labels, target)
+        )
+
     watchdog = settings.escalation.watchdog
     return Known(
         now=now,
@@ -126,6 +134,7 @@ async def known(
         watchdog_seen_at=None if watchdog is None else await episodes.last_seen(connection, watchdog),
         asked_since=asked_since,
         absent_since=absent_since,
+        concerns=concerns,
     )
 
 
