@@ -1,6 +1,7 @@
 """One HTTP server on loopback with a journal and faults, the ground of every simulated service."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -84,11 +85,11 @@ class Listener:
                 answer.headers.update(fault.headers)
                 return answer
             case "delay":
-                await asyncio.sleep(fault.number)
+                await self._stopped_within(fault.number)
                 return await self._handler(received)
             case "late_answer":
                 answer = await self._handler(received)
-                await asyncio.sleep(fault.number)
+                await self._stopped_within(fault.number)
                 return answer
             case "lose_answer":
                 await self._handler(received)
@@ -99,14 +100,24 @@ class Listener:
             case _:
                 return _cut(request, reset=fault.word == "reset")
 
+    async def _stopped_within(self, seconds: float) -> None:
+        """Wait so long, or until the server stops: no handler outlives it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        """Real seconds, cut short when the server stops."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
     async def _until_gone(self, request: web.Request) -> None:
         """Until the client closes its end or the server stops."""
         while request.transport is not None and not request.transport.is_closing() and not self._stopping.is_set():
-            try:
-                async with asyncio.timeout(0.05):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
+            await self._pause(0.05)
 
 
 def _cut(request: web.Request, *, reset: bool) -> web.Response:
