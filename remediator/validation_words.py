@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 Path = tuple[str | int, ...]
+_MANY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,27 @@ def explain(error: ValidationError, model: type[BaseModel], value: Any) -> list[
             len(other) > len(path) and other[: len(path)] == path for other in paths
         ):
             continue
-        problem = _problem(path, item, model)
+        said = _problem(path, item, model)
         if path in found and item["type"] not in ("missing", "extra_forbidden"):  # the branches of a union
-            if problem.message not in found[path].message:
-                found[path] = Problem(path, f"{found[path].message} or {problem.message}", found[path].remedy)
+            if said.message not in found[path].message:
+                found[path] = Problem(path, f"{found[path].message} or {said.message}", found[path].remedy)
             continue
-        found[path] = problem
+        found[path] = said
     return list(found.values())
 
 
 def near(name: str, accepted: list[str]) -> str:
-    """``did you mean x? accepted: x, y``: the remedy for a name that is not known."""
-    close = difflib.get_close_matches(name, accepted, n=2, cutoff=0.6)
+    """``did you mean x? accepted: x, y``: the remedy for a name that is not known. Of many names only the near ones."""
+    close = difflib.get_close_matches(name, accepted, n=3, cutoff=0.6)
+    if close and len(accepted) > _MANY:
+        return f"did you mean {' or '.join(close)}?"
     listed = f"accepted: {', '.join(accepted)}" if accepted else "accepted: none"
     return f"did you mean {' or '.join(close)}? {listed}" if close else listed
+
+
+def problem(path: Path, text: str) -> Problem:
+    """A problem from one sentence; what follows ``; accepted: `` or ``; did you mean `` is its remedy."""
+    return Problem(path, *re.split(r"; (?=accepted: |did you mean )", text, maxsplit=1))
 
 
 def _problem(path: Path, item: Any, model: type[BaseModel]) -> Problem:
@@ -73,9 +81,7 @@ def _problem(path: Path, item: Any, model: type[BaseModel]) -> Problem:
         case "string_type":
             return Problem(path, "not text", "accepted: text; quote numbers, true, false and null")
     text = str(item["msg"]).removeprefix("Value error, ")
-    message, *remedy = re.split(r"; (?=accepted: |did you mean )", text, maxsplit=1)
-    message = message.replace("Input should be", "should be").replace("Tuple should", "the list should")
-    return Problem(path, message, *remedy)
+    return problem(path, text.replace("Input should be", "should be").replace("Tuple should", "the list should"))
 
 
 def _path_in(value: Any, loc: Path, *, missing: bool) -> Path:

@@ -12,7 +12,7 @@ from remediator.playbooks.checks import ParamsByName
 from remediator.playbooks.fields import Misplaced
 from remediator.playbooks.index import PlaybookIndex
 from remediator.playbooks.model import Playbook
-from remediator.validation_words import near
+from remediator.validation_words import near, problem
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Playbook name to its variables, as in ``settings.vars``."""
@@ -145,9 +145,7 @@ class Loading:
         return found
 
     def _refuse(self, document: marked_yaml.MarkedDocument, problems: Iterable[Misplaced]) -> None:
-        for path, text in problems:
-            message, mark, remedy = text.partition("; accepted: ")
-            self.problems.append(document.error(path, message, f"accepted: {remedy}" if mark else ""))
+        self.problems += marked_yaml.problems_at(document, [problem(path, text) for path, text in problems])
 
     def _variables(self, document: marked_yaml.MarkedDocument) -> Any:
         metadata = document.value.get("metadata")
