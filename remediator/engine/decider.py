@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clock import Clock
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
-from remediator.engine import facts
+from remediator.engine import dead_letters, facts
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
 from remediator.engine.escalator import judge_incident
 from remediator.engine.reconciler import Reconciler
@@ -100,7 +100,10 @@ class Decider:
             due = await episodes.due(connection, self._clock.now(), _AT_ONCE)
         if due:
             await self._decide(due)
-        return len(due)
+        told = await dead_letters.tell(self._store, self._clock, self._settings, self._mode, self._playbooks().get)
+        if told:
+            self._on_page()
+        return len(due) + told
 
     async def _rest(self) -> None:
         async with self._store.read() as connection:

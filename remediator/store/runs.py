@@ -319,3 +319,25 @@ async def give_answer(tx: AsyncConnection, run_id: str, *, said: str, by: str, r
         .values(answer={"said": said, "by": by, "reason": reason}, wake_at=now)
     )
     return given.rowcount == 1
+
+
+async def cancel_mode(tx: AsyncConnection, *, mode: str, why: str, now: datetime) -> int:
+    """End everything that another mode had under way (S21). No process may hold any of it. Returns how many."""
+    query = select(runs.c.id, runs.c.cursor, runs.c.changed_at).where(
+        and_(runs.c.mode == mode, runs.c.state != "ended")
+    )
+    found = (await tx.execute(query)).all()
+    for row in found:
+        cursor = dict(row.cursor) | {"phase": "ended", "since": now.isoformat(), "outcome": "cancelled", "note": why}
+        ended = {"state": "ended", "outcome": "cancelled", "reason": why, "ended_at": now, "cursor": cursor}
+        await tx.execute(
+            update(runs).where(runs.c.id == row.id).values(**ended, wake_at=None, owner=None, lease_until=None)
+        )
+        await locks.release(tx, row.id)
+        await ledger.close(tx, row.id, outcome="cancelled", changed=row.changed_at is not None)
+        await tx.execute(
+            update(approvals)
+            .where(and_(approvals.c.run_id == row.id, approvals.c.answer.is_(None)))
+            .values(answer="withdrawn", answered_at=now, answered_by="remediator", reason=why)
+        )
+    return len(found)
