@@ -196,7 +196,7 @@ Index(
     episodes.c.source,
     episodes.c.fingerprint,
     unique=True,
-    sqlite_where=text("latest"),
+    sqlite_where=text("latest = 1"),
     postgresql_where=text("latest"),
 )
 Index(
@@ -282,7 +282,7 @@ Index(
     "ix_decisions_episode",
     decisions.c.episode_id,
     decisions.c.playbook,
-    sqlite_where=text("current"),
+    sqlite_where=text("current = 1"),
     postgresql_where=text("current"),
 )
 Index("ix_decisions_incident_id", decisions.c.incident_id)
@@ -538,7 +538,7 @@ Index(
     "uq_locks_exclusive",
     locks.c.scope,
     unique=True,
-    sqlite_where=text("exclusive"),
+    sqlite_where=text("exclusive = 1"),
     postgresql_where=text("exclusive"),
 )
 Index("ix_locks_run_id", locks.c.run_id)

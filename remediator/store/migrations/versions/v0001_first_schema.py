@@ -177,7 +177,7 @@ def upgrade() -> None:
         "episodes",
         ["source", "fingerprint"],
         unique=True,
-        sqlite_where=sa.text("latest"),
+        sqlite_where=sa.text("latest = 1"),
         postgresql_where=sa.text("latest"),
     )
     op.create_table(
@@ -253,7 +253,7 @@ def upgrade() -> None:
         "decisions",
         ["episode_id", "playbook"],
         unique=False,
-        sqlite_where=sa.text("current"),
+        sqlite_where=sa.text("current = 1"),
         postgresql_where=sa.text("current"),
     )
     op.create_index("ix_decisions_incident_id", "decisions", ["incident_id"], unique=False)
@@ -381,6 +381,6 @@ def upgrade() -> None:
         "locks",
         ["scope"],
         unique=True,
-        sqlite_where=sa.text("exclusive"),
+        sqlite_where=sa.text("exclusive = 1"),
         postgresql_where=sa.text("exclusive"),
     )
