@@ -200,7 +200,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _STR:
                 shown = f" {key_node.value!r}" if isinstance(key_node, yaml.ScalarNode) else ""
                 raise ConfigError(self.source, line, f"the key{shown} is not text", "quote it")
-            key = key_node.value
+            key = self._text(key_node)
             if key in seen:
                 raise ConfigError(
                     self.source, line, f"the key {key!r} was already given in line {seen[key]}", "keep one of them"
@@ -210,7 +210,7 @@ class _Builder:
             yield key, value
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        text: str = node.value
+        text = self._text(node)
         try:
             match node.tag:
                 case "tag:yaml.org,2002:str":
@@ -226,6 +226,17 @@ class _Builder:
         except ValueError:
             pass  # an explicit tag on a text that it does not fit
         raise self._tag(node)
+
+    def _text(self, node: yaml.ScalarNode) -> str:
+        text: str = node.value
+        if not any("\ud800" <= char <= "\udfff" for char in text):
+            return text
+        try:  # JSON writes characters beyond \uFFFF as two escapes, which PyYAML leaves apart
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise ConfigError(
+                self.source, node.start_mark.line + 1, "half of a surrogate pair", "accepted: whole characters"
+            ) from None
 
     def _tag(self, node: yaml.Node) -> ConfigError:
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")

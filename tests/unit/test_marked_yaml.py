@@ -52,6 +52,7 @@ def test_numbers_are_numbers_and_quoted_ones_text() -> None:
         ("a: b: c\n", 1, "quote"),
         ("a: 1\nb: \x07\n", 2, "printable"),
         ("a: *nowhere\n", 1, "nowhere"),
+        ('a:\n  - "\\ud800"\n', 2, "surrogate"),
         ("a: &x [*x]\n", 1, "deep"),
         ("[" * 10_000, 1, "deeper"),
         ("a: 1\n---\nb: 2\n", 3, "second document"),
@@ -78,6 +79,10 @@ def test_a_file_beyond_any_playbook_is_refused() -> None:
 
 def test_aliases_are_values_like_any_other() -> None:
     assert load("a: &x {b: 1}\nc: *x\n", "f").value == {"a": {"b": 1}, "c": {"b": 1}}
+
+
+def test_json_escapes_of_one_character_are_one_character() -> None:
+    assert load('{"\\ud83d\\ude00": "\\ud83d\\ude00"}', "f").value == {"😀": "😀"}
 
 
 def test_several_documents_keep_their_own_lines() -> None:
