@@ -101,23 +101,15 @@ class Listener:
                 return _cut(request, reset=fault.word == "reset")
 
     async def _stopped_within(self, seconds: float) -> None:
-        """Wait so long, or until the server stops: no handler outlives it."""
+        """Wait so many real seconds, or until the server stops: no handler outlives it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    async def _pause(self, seconds: float) -> None:
-        """Real seconds, cut short when the server stops."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
-
     async def _until_gone(self, request: web.Request) -> None:
         """Until the client closes its end or the server stops."""
         while request.transport is not None and not request.transport.is_closing() and not self._stopping.is_set():
-            await self._pause(0.05)
+            await self._stopped_within(0.05)
 
 
 def _cut(request: web.Request, *, reset: bool) -> web.Response:

@@ -41,14 +41,14 @@ class ControllerLoop:
         self._pace = pace
         self._timings = timings
         self._health = health
-        self._kubelet = Kubelet(store, health, pace, timings)
+        self.kubelet = Kubelet(store, health, pace, timings)
         self._deployments = Deployments(store, deletion, health, pace)
         self._syncs: dict[Resource, Sync] = {
-            PODS: self._kubelet.sync,
-            REPLICA_SETS: ReplicaSets(store, deletion, self._kubelet).sync,
+            PODS: self.kubelet.sync,
+            REPLICA_SETS: ReplicaSets(store, deletion, self.kubelet).sync,
             DEPLOYMENTS: self._deployments.sync,
-            STATEFUL_SETS: StatefulSets(store, deletion, health, self._kubelet).sync,
-            DAEMON_SETS: DaemonSets(store, deletion, health, self._kubelet).sync,
+            STATEFUL_SETS: StatefulSets(store, deletion, health, self.kubelet).sync,
+            DAEMON_SETS: DaemonSets(store, deletion, health, self.kubelet).sync,
         }
         self._due: dict[Item, float] = {}
         self._wake = asyncio.Event()
@@ -91,7 +91,7 @@ class ControllerLoop:
         namespace = metadata.get("namespace", "")
         lag_s = self._timings.controller_lag
         if gone and resource is PODS:
-            self._kubelet.forget(metadata["uid"])
+            self.kubelet.forget(metadata["uid"])
         if gone and resource in WORKLOADS:
             self._deployments.status.forget(metadata["uid"])
             self._health.forget((resource.plural, namespace, metadata["name"]))
@@ -102,10 +102,16 @@ class ControllerLoop:
                 place = daemon_set["metadata"]
                 self._enqueue((DAEMON_SETS, place["namespace"], place["name"]), lag_s)
         for reference in metadata.get("ownerReferences", []):
-            if reference["kind"] in _OWNERS:
-                self._enqueue((_OWNERS[reference["kind"]], namespace, reference["name"]), lag_s)
+            owner = _OWNERS.get(reference["kind"])
+            if owner is None:
+                continue
+            self._enqueue((owner, namespace, reference["name"]), lag_s)
+            if gone and owner is REPLICA_SETS and (found := self._store.get(owner, namespace, reference["name"])):
+                # Recreate waits for the last old pod to be gone, which no ReplicaSet's status tells.
+                for above in found["metadata"].get("ownerReferences", []):
+                    self._enqueue((DEPLOYMENTS, namespace, above["name"]), lag_s)
 
     def _behaviour_changed(self, key: Key) -> None:
         for pod in self._store.all(PODS, key[1]):
-            if self._kubelet.workload_of(pod) == key:
+            if self.kubelet.workload_of(pod) == key:
                 self._enqueue((PODS, key[1], pod["metadata"]["name"]), 0)
