@@ -11,6 +11,8 @@ import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_SHIFTS = tuple(range(5 * _LENGTH - 10, -1, -10))
 _PREFIX = re.compile(r"[a-z]{2,12}")
 
 
@@ -18,6 +20,17 @@ def new_id(prefix: str) -> str:
     """A fresh id that sorts by the millisecond it was made in (a ULID); within one millisecond order is random."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - orders rows for people; nothing decides by it
     return _named(prefix, (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80))
+
+
+def id_after(prefix: str, former: str | None) -> str:
+    """A fresh id that sorts after ``former``, also within one millisecond and after the clock was set back."""
+    fresh = new_id(prefix)
+    if former is None or fresh > former:
+        return fresh
+    number = 0
+    for digit in former.removeprefix(f"{prefix}_"):
+        number = number << 5 | _ALPHABET.index(digit)
+    return _named(prefix, number + 1)
 
 
 def derived_id(prefix: str, *parts: str) -> str:
@@ -39,7 +52,6 @@ def intent_id(run_id: str, remedy: int, step: int, direction: str) -> str:
 
 
 def _named(prefix: str, number: int) -> str:
-    if not _PREFIX.fullmatch(prefix):
+    if _PREFIX.fullmatch(prefix) is None:
         raise ValueError(f"an id's prefix is 2 to 12 lower-case letters, not {prefix!r}")
-    digits = (_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
-    return f"{prefix}_{''.join(digits)}"
+    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])}"

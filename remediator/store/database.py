@@ -13,12 +13,16 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
 from itertools import count
 from pathlib import Path
+from typing import TypeAlias
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from remediator.errors import ConfigError, StoreUnavailableError
 from remediator.store import dialect
+
+Connection: TypeAlias = AsyncConnection
+"""What ``begin`` and ``read`` give: for the signatures of those who only hand it on, since SQL stays in store/."""
 
 Probe = Callable[[str], None]
 """Called with the name of each point at which a crash is interesting; the crash tests kill the process in it."""
