@@ -9,6 +9,7 @@ import aiohttp
 
 from remediator.sandbox.alerts import Alert, AlertPool
 from remediator.sandbox.background import Background
+from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 from remediator.sandbox.webhook_body import Flush, group_key
 from remediator.sandbox.webhook_delivery import Delivery
@@ -48,6 +49,7 @@ class Dispatcher:
         background: Background,
         deliveries: Sequence[Delivery],
         session: Callable[[], aiohttp.ClientSession],
+        changed: Signal,
     ) -> None:
         self._pool = pool
         self._route = route
@@ -55,6 +57,7 @@ class Dispatcher:
         self._background = background
         self._deliveries = deliveries
         self._session = session
+        self._changed = changed
         self._groups: dict[str, Group] = {}
 
     def groups(self) -> list[Group]:
@@ -85,6 +88,7 @@ class Dispatcher:
             if not group.members:
                 # No await between this look and the removal: `add` cannot slip a new alert in between.
                 del self._groups[key]
+                self._changed.tell()
                 return
             # Ticks are fixed; one that came while a flush was still retrying is not made up for.
             while tick_s <= self._pace.elapsed_s():

@@ -1,7 +1,7 @@
 """A small Alertmanager: takes alerts, groups them, POSTs them to webhooks, answers the v2 API."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from remediator.sandbox.faults import Faults
 from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.listener import Listener
 from remediator.sandbox.matchers import parse_matchers
+from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 from remediator.sandbox.webhook_delivery import Attempt, Delivery, Webhook
 
@@ -41,12 +42,13 @@ class Alertmanager:
         self.started_at = self.pace.now()
         self.pool = AlertPool(self.pace, resolve_timeout_s)
         self._external_url = external_url
+        self._changed = Signal()
         self._deliveries: list[Delivery] = []
         self._background = Background()
         self._session: aiohttp.ClientSession | None = None
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
         self._dispatcher = Dispatcher(
-            self.pool, self.route, self.pace, self._background, self._deliveries, self._open_session
+            self.pool, self.route, self.pace, self._background, self._deliveries, self._open_session, self._changed
         )
 
     @property
@@ -79,6 +81,7 @@ class Alertmanager:
                 repeat_interval_s=self.route.repeat_interval_s,
                 backoff_s=self.route.backoff_s,
                 external_url=self._external_url,
+                changed=self._changed,
             )
         )
 
@@ -127,6 +130,10 @@ class Alertmanager:
 
     def groups(self) -> list[Group]:
         return self._dispatcher.groups()
+
+    async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+        """Wait for a state of attempts and groups, looked at after every one; TimeoutError after real seconds."""
+        await self._changed.until(holds, timeout_s)
 
     def silence(self, matchers: str) -> str:
         """Silence what these matchers take (`alertname="X"`), until `expire(id)`; returns the id."""

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from remediator.sandbox.faults import Faults
 from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.listener import Listener
 from remediator.sandbox.pagerduty_events import Event, RefusedError, parse
+from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace, rfc3339_millis
 
 _WINDOW_S = 60.0
@@ -92,6 +94,7 @@ class PagerDuty:
         self._incidents: list[Incident] = []
         self._open: dict[tuple[str, str], Incident] = {}
         self._recent: dict[str, deque[float]] = {}
+        self._changed = Signal()
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
 
     @property
@@ -124,6 +127,10 @@ class PagerDuty:
         """Incidents that get a person out of bed: triggered and acknowledged by nobody."""
         return [found for found in self._incidents if found.status == "triggered"]
 
+    async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+        """Wait for a state of the incidents, looked at after every event; TimeoutError after real seconds."""
+        await self._changed.until(holds, timeout_s)
+
     def take(self, event: Event) -> str:
         """Process one accepted event; returns its dedup key. What the real one drops silently goes to `dropped`."""
         dedup_key = event.dedup_key or uuid.uuid4().hex
@@ -144,6 +151,7 @@ class PagerDuty:
                 incident.status = _STATES[event.action]
             if not incident.open:
                 del self._open[key]
+        self._changed.tell()
         return dedup_key
 
     def _begin(self, event: Event, dedup_key: str) -> Incident:

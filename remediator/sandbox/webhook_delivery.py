@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
+from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 from remediator.sandbox.webhook_body import USER_AGENT, Flush, render
 
@@ -46,7 +47,14 @@ class Delivery:
     """Sends flushes to one webhook, with the notification log that keeps repeats away."""
 
     def __init__(
-        self, webhook: Webhook, pace: Pace, *, repeat_interval_s: float, backoff_s: float, external_url: str
+        self,
+        webhook: Webhook,
+        pace: Pace,
+        *,
+        repeat_interval_s: float,
+        backoff_s: float,
+        external_url: str,
+        changed: Signal,
     ) -> None:
         self.webhook = webhook
         self.attempts: list[Attempt] = []
@@ -54,6 +62,7 @@ class Delivery:
         self._repeat_interval_s = repeat_interval_s
         self._backoff_s = backoff_s
         self._external_url = external_url
+        self._changed = changed
         self._log: dict[str, _Notified] = {}
 
     async def notify(self, session: aiohttp.ClientSession, group: str, flush: Flush, deadline_s: float) -> bool:
@@ -105,6 +114,7 @@ class Delivery:
         while True:
             status = await self._post(session, body)
             self.attempts.append(Attempt(self._pace.now(), self.webhook.receiver, group, status, body))
+            self._changed.tell()
             if status is not None and status < 500:
                 return 200 <= status < 300
             await self._pace.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, as the real one has

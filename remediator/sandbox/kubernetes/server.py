@@ -1,6 +1,5 @@
 """The emulated API server: HTTP in, objects out. Start it, point a Kubernetes client at `url`, look at what changed."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from remediator.sandbox.kubernetes.resources import NAMESPACES, NODES, Object, R
 from remediator.sandbox.kubernetes.store import Change, ObjectStore, Writer
 from remediator.sandbox.kubernetes.verbs import Verbs, WriteOptions
 from remediator.sandbox.listener import Listener
+from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -51,8 +51,8 @@ class KubernetesApi:
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
         self.controllers = ControllerLoop(self.store, self.registry, self.health, self.pace, timings or Timings())
         self._verbs = Verbs(self.store, Deletion(self.store, self.registry, self.pace))
-        self._changed = asyncio.Event()
-        self.store.watch(self._tell)
+        self._changed = Signal()
+        self.store.watch(lambda *_: self._changed.tell())
         for namespace in namespaces:
             self.add_namespace(namespace)
         for number in range(1, nodes + 1):
@@ -128,14 +128,7 @@ class KubernetesApi:
 
     async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
         """Wait for a state of the world, looked at after every change; TimeoutError after `timeout_s` real seconds."""
-        async with asyncio.timeout(timeout_s):
-            while not holds():
-                changed = self._changed
-                await changed.wait()
-
-    def _tell(self, *_: object) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        await self._changed.until(holds, timeout_s)
 
     async def _answer(self, received: Received) -> web.Response:
         try:
