@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from remediator.actions import action_named
 from remediator.decision.decide import Decision, Verdict
 from remediator.engine.survey import shown
@@ -15,6 +13,7 @@ from remediator.runs.cursor import RemedyShape, Shape
 from remediator.runs.plan import plans_hash
 from remediator.settings import Settings
 from remediator.store import approvals, runs
+from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
 from remediator.targets import Target
 
@@ -72,7 +71,7 @@ def shown_plan(decision: Decision) -> dict[str, Any] | None:
 
 
 async def admit(
-    tx: AsyncConnection,
+    tx: Connection,
     *,
     decision: Decision,
     episode: EpisodeRow,
@@ -123,7 +122,7 @@ async def admit(
 
 
 async def keep_or_withdraw(
-    tx: AsyncConnection,
+    tx: Connection,
     *,
     episode: EpisodeRow,
     mode: str,

@@ -8,23 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.clock import Clock
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
 from remediator.engine import dead_letters, facts
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
 from remediator.engine.escalator import judge_incident
 from remediator.engine.reconciler import Reconciler
-from remediator.engine.survey import Survey, Surveyor
+from remediator.engine.survey import Survey
+from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import RemediatorError, StoreUnavailableError
-from remediator.metrics import Metrics
-from remediator.playbooks.library import LoadedSet
 from remediator.playbooks.model import Playbook
-from remediator.settings import Settings
 from remediator.store import decisions, episodes, incidents, runs
-from remediator.store.database import Store, Tx
+from remediator.store.database import Connection, Tx
 from remediator.store.episodes import EpisodeRow
 
 log = structlog.get_logger(__name__)
@@ -56,31 +52,16 @@ class Decider:
     """One per process."""
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        clock: Clock,
-        settings: Settings,
-        mode: str,
-        surveyor: Surveyor,
-        reconciler: Reconciler,
-        playbooks: Callable[[], LoadedSet],
-        metrics: Metrics,
-        wakeup: Wakeup,
-        on_admitted: Callable[[], None],
-        on_page: Callable[[], None],
+        self, *, tools: Tools, reconciler: Reconciler, wakeup: Wakeup, on_admitted: Callable[[], None]
     ) -> None:
-        self._store = store
-        self._clock = clock
-        self._settings = settings
-        self._mode = mode
-        self._surveyor = surveyor
+        self._tools = tools
+        self._store = tools.store
+        self._clock = tools.clock
+        self._settings = tools.settings
+        self._mode = tools.mode
         self._reconciler = reconciler
-        self._playbooks = playbooks
-        self._metrics = metrics
         self._wakeup = wakeup
         self._on_admitted = on_admitted
-        self._on_page = on_page
 
     async def run(self) -> None:
         """Decide until cancelled."""
@@ -100,9 +81,11 @@ class Decider:
             due = await episodes.due(connection, self._clock.now(), _AT_ONCE)
         if due:
             await self._decide(due)
-        told = await dead_letters.tell(self._store, self._clock, self._settings, self._mode, self._playbooks().get)
+        told = await dead_letters.tell(
+            self._store, self._clock, self._settings, self._mode, self._tools.playbooks().get
+        )
         if told:
-            self._on_page()
+            self._tools.on_page()
         return len(due) + told
 
     async def _rest(self) -> None:
@@ -126,7 +109,7 @@ class Decider:
             for case in cases:
                 await self._record_alone(case)
         self._on_admitted()
-        self._on_page()
+        self._tools.on_page()
 
     async def _record_alone(self, case: Case) -> None:
         """One by one after a failure, so that one bad episode does not keep its neighbours from being decided."""
@@ -145,7 +128,7 @@ class Decider:
             if episode.state == "doubtful":
                 await self._reconciler.settle_doubt(episode)
                 return None
-            matching = self._playbooks().index.candidates(episode.labels)
+            matching = self._tools.playbooks().index.candidates(episode.labels)
             if matching and self._is_stale(episode):
                 episode = await self._reconciler.confirm(episode)
             surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
@@ -168,13 +151,13 @@ class Decider:
         return old and now - episode.confirmed_at > _CONFIRMED_WITHIN
 
     async def _survey(self, playbook: Playbook, episode: EpisodeRow) -> Survey:
-        survey = await self._surveyor.find_target(playbook, episode.source, episode.labels)
+        survey = await self._tools.surveyor.find_target(playbook, episode.source, episode.labels)
         if survey.target is None or survey.world is None:
             return survey
         async with self._store.read() as connection:
             known = await facts.known(
                 connection,
-                surveyor=self._surveyor,
+                surveyor=self._tools.surveyor,
                 settings=self._settings,
                 playbook=playbook,
                 episode=episode,
@@ -183,7 +166,7 @@ class Decider:
                 since=None,
             )
         try:
-            remedy = await self._surveyor.choose(playbook, survey.target, survey.world, known)
+            remedy = await self._tools.surveyor.choose(playbook, survey.target, survey.world, known)
         except RemediatorError as error:
             log.warning("remedies_not_judged", playbook=playbook.name, episode_id=episode.id, error=str(error))
             return survey
@@ -203,10 +186,10 @@ class Decider:
                     touched |= await self._open(tx, replace(case, episode=episode), now)
             for incident_id in sorted(touched):
                 await judge_incident(
-                    tx, incident_id, now=now, settings=self._settings, playbook_named=self._playbooks().get
+                    tx, incident_id, now=now, settings=self._settings, playbook_named=self._tools.playbooks().get
                 )
 
-    async def _close(self, tx: AsyncConnection, episode: EpisodeRow, now: datetime) -> set[str]:
+    async def _close(self, tx: Connection, episode: EpisodeRow, now: datetime) -> set[str]:
         await episodes.settle(tx, episode.id, incident_id=episode.incident_id, decide_again_at=None)
         if episode.incident_id is None:
             return set()
@@ -215,7 +198,7 @@ class Decider:
         await incidents.add_event(tx, episode.incident_id, None, now, "alert_closed", told, {"episode_id": episode.id})
         return {episode.incident_id}
 
-    async def _open(self, tx: AsyncConnection, case: Case, now: datetime) -> set[str]:
+    async def _open(self, tx: Connection, case: Case, now: datetime) -> set[str]:
         episode = case.episode
         if episode.alertname == self._settings.escalation.watchdog:
             await episodes.settle(tx, episode.id, incident_id=None, decide_again_at=None)  # the heartbeat is no problem
@@ -234,7 +217,7 @@ class Decider:
                         mode=self._mode,
                         episode=episode,
                         playbook=candidate.playbook,
-                        playbook_present=self._playbooks().get(candidate.playbook.name) is not None,
+                        playbook_present=self._tools.playbooks().get(candidate.playbook.name) is not None,
                         survey=candidate.survey,
                         now=now,
                         own_run=None if pending is None else pending.id,
@@ -262,7 +245,7 @@ class Decider:
             await self._tell(tx, episode, incident_id, answers, now)
         return touched
 
-    async def _join(self, tx: AsyncConnection, episode: EpisodeRow, answers: Sequence[Decision], now: datetime) -> str:
+    async def _join(self, tx: Connection, episode: EpisodeRow, answers: Sequence[Decision], now: datetime) -> str:
         target = target_of(answers)
         if target is not None:
             key = incidents.incident_key(self._mode, target=str(target))
@@ -282,7 +265,7 @@ class Decider:
         )
 
     async def _answer(
-        self, tx: AsyncConnection, decision: Decision, episode: EpisodeRow, incident_id: str, now: datetime
+        self, tx: Connection, decision: Decision, episode: EpisodeRow, incident_id: str, now: datetime
     ) -> decisions.Answer:
         playbook, found = decision.playbook, decision.facts
         plan = shown_plan(decision)
@@ -313,7 +296,7 @@ class Decider:
         )
 
     async def _tell(
-        self, tx: AsyncConnection, episode: EpisodeRow, incident_id: str, answers: Sequence[Decision], now: datetime
+        self, tx: Connection, episode: EpisodeRow, incident_id: str, answers: Sequence[Decision], now: datetime
     ) -> None:
         for decision in answers:
             name = "no playbook" if decision.playbook is None else decision.playbook.name
@@ -322,7 +305,7 @@ class Decider:
             detail = {"episode_id": episode.id, "verdict": decision.verdict, "kind": decision.kind}
             await incidents.add_event(tx, incident_id, None, now, "decided", said, detail)
             code = decision.denials[0].code if decision.denials else "none"
-            self._metrics.decisions.labels(verdict=str(decision.verdict), reason=code).inc()
+            self._tools.metrics.decisions.labels(verdict=str(decision.verdict), reason=code).inc()
             log.info(
                 "decided",
                 incident_id=incident_id,

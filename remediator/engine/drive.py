@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.answers import Answer
 from remediator.conditions.ask import ask
@@ -23,7 +22,7 @@ from remediator.runs.cursor import Cursor, Outcome, Phase
 from remediator.runs.machine import Cancel, Command, Denied, Do, Event, PersonSaid, Wait
 from remediator.runs.plan import Plan
 from remediator.store import approvals, episodes, incidents, journal, ledger, runs
-from remediator.store.database import Tx
+from remediator.store.database import Connection, Tx
 from remediator.store.journal import StepRow
 from remediator.store.runs import RunRow
 
@@ -250,7 +249,7 @@ class Drive:
             await self._record_end(tx)
         self._ended()
 
-    async def _record_end(self, tx: AsyncConnection) -> None:
+    async def _record_end(self, tx: Connection) -> None:
         now, outcome = self._now, self._outcome
         await runs.end(tx, self._run, self._cursor, now)
         await self._event(tx, "run_ended", f"{self._playbook.name} ended {outcome}: {self._cursor.note}", now)
@@ -263,11 +262,11 @@ class Drive:
         self._tools.on_ended()
         self._tools.on_page()
 
-    async def _judge(self, tx: AsyncConnection, now: datetime) -> None:
+    async def _judge(self, tx: Connection, now: datetime) -> None:
         named = self._tools.playbooks().get
         await judge_incident(tx, self._run.incident_id, now=now, settings=self._tools.settings, playbook_named=named)
 
-    async def _event(self, tx: AsyncConnection, event: str, text: str, now: datetime) -> None:
+    async def _event(self, tx: Connection, event: str, text: str, now: datetime) -> None:
         await incidents.add_event(tx, self._run.incident_id, self._run.id, now, event, text, None)
 
     async def _step(self) -> StepRow:

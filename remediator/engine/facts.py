@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from remediator.alerts.severity import Severity
 from remediator.conditions.base import EpisodeView, Known
 from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Limits, PauseFact
@@ -16,6 +14,7 @@ from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.settings import Settings
 from remediator.store import autonomy, episodes, ledger, locks, meta, pauses
+from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
 from remediator.targets import Target
 
@@ -24,7 +23,7 @@ _ALWAYS_OWN = ("kube-system", "kube-public", "kube-node-lease")
 
 
 async def complete(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     settings: Settings,
     mode: str,
@@ -95,7 +94,7 @@ def own_ground(settings: Settings, target: Target | None) -> str | None:
 
 
 async def known(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     surveyor: Surveyor,
     settings: Settings,

@@ -7,8 +7,6 @@ transaction that writes the begun mark, so that a pause or a limit reached in be
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from remediator.decision import autonomy, guards
 from remediator.decision.facts import Facts, Problem, RemedyFacts
 from remediator.engine import facts
@@ -21,6 +19,7 @@ from remediator.runs.cursor import Cursor
 from remediator.runs.machine import Admitted, Cancel, Denied
 from remediator.runs.plan import Plan, plans_hash
 from remediator.store import approvals, episodes, journal, runs
+from remediator.store.database import Connection
 from remediator.store.runs import RunRow
 
 _UNTOUCHED = timedelta(minutes=15)
@@ -58,7 +57,7 @@ class Recheck:
             denied = await self._denied(connection, cursor, checked)
         return checked if denied is None else replace(checked, event=denied)
 
-    async def still_admitted(self, tx: AsyncConnection, cursor: Cursor, checked: Checked) -> Denied | Cancel | None:
+    async def still_admitted(self, tx: Connection, cursor: Cursor, checked: Checked) -> Denied | Cancel | None:
         """The guards again, and the cancel mark, in the transaction that begins the step."""
         run = await runs.get(tx, self._run.id)
         if run is not None and run.cancel_at is not None and not cursor.cancelled:
@@ -140,7 +139,7 @@ class Recheck:
             return None
         return "the plan is not the one that was approved: the world has changed since"
 
-    async def _denied(self, connection: AsyncConnection, cursor: Cursor, checked: Checked) -> Denied | None:
+    async def _denied(self, connection: Connection, cursor: Cursor, checked: Checked) -> Denied | None:
         episode = await episodes.episode(connection, self._run.episode_id)
         if episode is None:
             return Denied("its episode is gone from the store")
@@ -171,7 +170,7 @@ class Recheck:
             return guards.TO_UNDO
         return guards.ALWAYS if cursor.changed else guards.TO_ADMIT
 
-    async def _held(self, connection: AsyncConnection, playbook: Playbook, found: Facts) -> Denied | None:
+    async def _held(self, connection: Connection, playbook: Playbook, found: Facts) -> Denied | None:
         """Present autonomy must allow the step: act by itself, or approve with a yes in hand."""
         request = await approvals.get(connection, self._run.id)
         approved = request is not None and request["answer"] == "approved"

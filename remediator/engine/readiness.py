@@ -1,0 +1,82 @@
+"""What stands in the body of ``/-/ready`` and in gauges: the state of everything that the service leans on.
+
+None of it makes the service unready, save the store (design, "Contracts"): an alert that can be stored must be taken.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from remediator.clock import Clock
+from remediator.engine.lease import Lease
+from remediator.engine.playbook_watch import PlaybookWatch
+from remediator.errors import RemediatorError
+from remediator.metrics import Metrics
+from remediator.settings import Settings
+from remediator.store import episodes, outbox, pauses, runs
+from remediator.store.database import Store
+
+
+class Readiness:
+    """Asked by ``web.health`` at each request."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        settings: Settings,
+        mode: str,
+        lease: Lease,
+        watch: PlaybookWatch,
+        in_hand: Callable[[], tuple[str, ...]],
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._mode = mode
+        self._lease = lease
+        self._watch = watch
+        self._in_hand = in_hand
+        self._metrics = metrics
+
+    async def details(self) -> dict[str, Any]:
+        """Each dependency, with ``ok`` and, where it is not, why."""
+        known = {
+            "mode": self._mode,
+            "playbooks": {"ok": not self._watch.problems, "problems": list(self._watch.problems)},
+            "heartbeat": {"ok": self._lease.holds},
+            "runs_in_hand": list(self._in_hand()),
+        }
+        try:
+            return known | await self._stored()
+        except RemediatorError as error:
+            return known | {"store": {"ok": False, "why": str(error)}}
+
+    async def _stored(self) -> dict[str, Any]:
+        now = self._clock.now()
+        async with self._store.read() as connection:
+            standing = await pauses.listing(connection)
+            asking = await runs.listing(connection, states=("needs_person",))
+            counted = await outbox.count_by_state(connection)
+            oldest_at = await outbox.oldest_waiting_at(connection)
+            name = self._settings.escalation.watchdog
+            seen_at = None if name is None else await episodes.last_seen(connection, name)
+        self._metrics.paused.set(len(standing))
+        for state, count in counted.items():
+            self._metrics.outbox_rows.labels(state=state).set(count)
+        oldest = timedelta(0) if oldest_at is None else now - oldest_at
+        self._metrics.outbox_age.set(oldest.total_seconds())
+        fresh = seen_at is not None and now - seen_at <= self._settings.escalation.watchdog_within
+        return {
+            "store": {"ok": True},
+            "paused": [pause["scope"] for pause in standing],
+            "needs_person": [f"{run.id} ({run.playbook} on {run.target}): {run.reason}" for run in asking],
+            "outbox": {"waiting": counted.get("waiting", 0), "oldest_age_s": oldest.total_seconds()},
+            "watchdog": {
+                "ok": name is None or fresh,
+                "alertname": name,
+                "last_seen_at": None if seen_at is None else seen_at.isoformat(),
+            },
+        }
