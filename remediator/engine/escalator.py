@@ -79,6 +79,8 @@ async def _page(
     playbook_named: PlaybookNamed,
 ) -> IncidentFacts:
     story = await incidents.story(tx, incident.id)
+    if story is None:
+        raise ValueError(f"no incident {incident.id}")
     try:
         told = situation(story, now=facts.now, external_url=settings.external_url, playbook_named=playbook_named)
         message = messages.page(told, page)

@@ -94,6 +94,7 @@ async def _runs(tx: AsyncConnection, incident: IncidentRow) -> tuple[RunFacts, .
             runs.c.cursor,
             runs.c.created_at,
             runs.c.ended_at,
+            runs.c.cancel_at,
             approvals.c.answer,
         )
         .outerjoin(approvals, approvals.c.run_id == runs.c.id)
@@ -108,7 +109,7 @@ async def _runs(tx: AsyncConnection, incident: IncidentRow) -> tuple[RunFacts, .
             outcome=row.outcome,
             since=_since(row),
             asks_approval=row.state == "approval" and row.answer is None,
-            withdrawn=row.answer == "withdrawn",
+            withdrawn=row.answer == "withdrawn" and row.cancel_at is None,  # a person's cancel is an ending like others
         )
         for row in rows
     )
