@@ -7,6 +7,7 @@ because labels are hostile.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -19,6 +20,10 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _FOREIGN = re.compile(r"[A-Za-z0-9_*]([-._:/A-Za-z0-9 ]{0,253}[A-Za-z0-9.])?")
 _LABEL_KINDS = frozenset({"namespace"})
+
+
+_template = lru_cache(maxsize=4096)(Template.parse)
+"""Texts come from playbooks only, so that no alert can fill the cache."""
 
 
 class TargetUndeterminedError(ValueError):
@@ -134,12 +139,12 @@ class TargetSpec(Frozen):
     @property
     def label_names(self) -> frozenset[str]:
         """Every label that may fill this target."""
-        return frozenset().union(*(Template.parse(text).label_names for text in self._texts().values()))
+        return frozenset().union(*(_template(text).label_names for text in self._texts().values()))
 
     @property
     def variable_names(self) -> frozenset[str]:
         """Every variable that fills this target."""
-        return frozenset().union(*(Template.parse(text).variable_names for text in self._texts().values()))
+        return frozenset().union(*(_template(text).variable_names for text in self._texts().values()))
 
     def render(self, labels: Mapping[str, str], vars: Mapping[str, Any]) -> RenderedTarget:
         """Fill every field once and check it.
@@ -150,7 +155,7 @@ class TargetSpec(Frozen):
         fields: dict[str, str] = {}
         for field, text in self._texts().items():
             try:
-                value = Template.parse(text).render(labels=labels, vars=vars)
+                value = _template(text).render(labels=labels, vars=vars)
                 fields[field] = _valid(self.type, field, value)
             except TemplateError as error:
                 raise TargetUndeterminedError(f"target {self.type}.{field}: {error}") from None

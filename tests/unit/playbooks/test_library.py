@@ -185,6 +185,15 @@ def test_a_config_map_mount_is_read_once_and_named_by_its_visible_files(tmp_path
     assert loaded.files == {"a": str(tmp_path / "a.yaml"), "b": str(tmp_path / "b.yaml")}
 
 
+def test_a_config_map_is_what_its_data_holds_whatever_links_are_left_or_still_to_come(tmp_path: Path) -> None:
+    """The kubelet swaps the data first, then makes the links of new files and removes those of files that are gone."""
+    config_map(tmp_path, "1", a=document("a"), gone=document("gone", match=None))
+    config_map(tmp_path, "2", a=document("a"), new=document("new", match=None))
+    (tmp_path / "new.yaml").unlink()
+    assert (tmp_path / "gone.yaml").is_symlink()
+    assert names(load(tmp_path)) == ["a", "new"]
+
+
 def test_a_config_map_inside_the_directory_is_read_too(tmp_path: Path) -> None:
     config_map(tmp_path / "team", "1", a=document("a"))
     assert names(load(tmp_path)) == ["a"]

@@ -47,6 +47,8 @@ def test_ordinary_queries_pass(query: str) -> None:
         "up{a='{{ labels.a }}'}",
         "up{a=`{{ labels.a }}`}",
         'up{"{{ labels.a }}"}',
+        'up="{{ labels.a }}", x',
+        'up{a="{{ labels.a }}"b}',
         'up{"{{ labels.a }}"="b"}',
         'up{a="b" "{{ labels.a }}"}',
         'label_replace(up, "x", "{{ labels.a }}", "y", "z")',
