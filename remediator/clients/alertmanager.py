@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from remediator.answers import Answer
-from remediator.clients.http_json import HttpJson
+from remediator.clients.http_json import HttpJson, items_of
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
@@ -179,7 +179,7 @@ async def _alerts(peer: HttpJson, matchers: Sequence[str]) -> tuple[ActiveAlert,
     flags = [(flag, "true") for flag in ("active", "silenced", "inhibited", "unprocessed")]
     items = await peer.get("/api/v2/alerts", flags + [("filter", matcher) for matcher in matchers])
     try:
-        return tuple(_alert(item) for item in items)
+        return tuple(_alert(item) for item in items_of(items))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FactsMissingError(
             f"{peer.base}: the alerts cannot be understood: {type(error).__name__}: {error}"

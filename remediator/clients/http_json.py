@@ -29,6 +29,9 @@ class HttpJson:
         """
         url = f"{self.base.rstrip('/')}{path}"
         try:
+            for _, value in query:
+                # A lone surrogate would silently be left out of the address, and something else be asked for.
+                value.encode("utf-8")
             async with asyncio.timeout(self.timeout_s):
                 response = await self.session.get(
                     url,
@@ -59,8 +62,19 @@ class HttpJson:
         if (token := self.credential.bearer) is not None:
             return {"Authorization": f"Bearer {token}"}
         if (basic := self.credential.basic) is not None:
-            return {"Authorization": aiohttp.BasicAuth(*basic).encode()}
+            return {"Authorization": aiohttp.encode_basic_auth(*basic)}
         return {}
+
+
+def items_of(value: Any) -> list[Any]:
+    """A list that is one. An object in its place would iterate, and look like an empty list: an absence that was never said.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, list):
+        raise ValueError(f"a list was expected, not {type(value).__name__}")
+    return value
 
 
 def _said(body: bytes) -> str:

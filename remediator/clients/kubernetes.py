@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from remediator.clients.http_json import items_of
 from remediator.clients.kubernetes_api import KubernetesApi
 from remediator.clients.kubernetes_errors import TargetNotFoundError
 from remediator.clients.permissions import Permission
@@ -112,7 +113,9 @@ class KubernetesClient:
         listed = await self._api.get(path, Permission("autoscaling", "horizontalpodautoscalers", "list"))
         return _understood(
             workload.target,
-            lambda: tuple(autoscaler_from(item) for item in listed["items"] if _scales(item, workload.target)),
+            lambda: tuple(
+                autoscaler_from(item) for item in items_of(listed["items"]) if _scales(item, workload.target)
+            ),
         )
 
     async def restart(self, workload: Workload, intent_id: str, at: datetime) -> Workload:
@@ -159,7 +162,7 @@ class KubernetesClient:
             raise FactsMissingError(f"{workload.target} has no selector, so its {plural} cannot be told")
         path = f"{root}/namespaces/{workload.target.namespace}/{plural}"
         listed = await self._api.get(path, permission, {"labelSelector": workload.selector})
-        items: list[dict[str, Any]] = _understood(workload.target, lambda: list(listed["items"]))
+        items: list[dict[str, Any]] = _understood(workload.target, lambda: items_of(listed["items"]))
         return items
 
     def _path(self, target: Target, subresource: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from remediator.clients.http_json import HttpJson
+from remediator.clients.http_json import HttpJson, items_of
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
@@ -90,8 +90,8 @@ class PrometheusClient:
         try:
             return tuple(
                 _rule(rule, group)
-                for group in data["groups"]
-                for rule in group["rules"]
+                for group in items_of(data["groups"])
+                for rule in items_of(group["rules"])
                 if rule.get("type") == "alerting" and rule.get("name") == alertname
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -125,6 +125,7 @@ def _vector(data: Mapping[str, Any], body: Mapping[str, Any]) -> Vector:
         result = [{"metric": {}, "value": result}]
     elif kind != "vector":
         raise ValueError(f"a {kind} is not a vector; ask for an instant vector")
+    result = items_of(result)
     samples = tuple(
         Sample(dict(series["metric"]), float(series["value"][1]) if "value" in series else math.nan)
         for series in result

@@ -232,3 +232,14 @@ async def test_owners_are_seen(world: World, kubernetes: KubernetesClient) -> No
     )
     workload = await kubernetes.workload(CHECKOUT)
     assert workload.owners == ("Argo CD application shop-app", "Flux helm release shop", "Helm release rel")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"items": {}}', b'{"items": null}', b'{"items": ""}', b'{"items": [{}]}'])
+async def test_a_list_that_is_none_is_not_an_empty_one(world: World, kubernetes: KubernetesClient, body: bytes) -> None:
+    """Else an unreadable answer would say that no autoscaler owns the workload."""
+    world.deploy("shop", "checkout")
+    workload = await kubernetes.workload(CHECKOUT)
+    for ask in (kubernetes.autoscalers_of, kubernetes.pods_of):
+        world.kubernetes.faults.add(match="GET *", kind="status 200", body=body)
+        with pytest.raises(FactsMissingError):
+            await ask(workload)
