@@ -1,0 +1,366 @@
+"""The only place that wires: builds everything from settings, starts it, stops it in reverse.
+
+Dry-run is which clients are built here, nothing else (design, "Dry run is a client"). The loops run as tasks of this process; one
+that ends with an error takes the process down, because half a remediator is worse than one that its supervisor starts again.
+"""
+
+import asyncio
+import platform
+import random
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import structlog
+
+from remediator.actions import ACTIONS
+from remediator.alerts.severity import DEFAULT_LABEL_VALUES, Severity
+from remediator.channels.pagerduty import PagerDuty
+from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes_connect import connect
+from remediator.clients.prometheus import PrometheusClient
+from remediator.clock import Clock, SystemClock
+from remediator.conditions import CONDITIONS
+from remediator.engine.alarm import Alarm
+from remediator.engine.courier import Courier
+from remediator.engine.decider import Decider
+from remediator.engine.escalator import Escalator
+from remediator.engine.explain import Explainer
+from remediator.engine.intake import Intake
+from remediator.engine.lease import Lease
+from remediator.engine.operate import Operations
+from remediator.engine.playbook_watch import PlaybookWatch
+from remediator.engine.readiness import Readiness
+from remediator.engine.reconciler import Reconciler
+from remediator.engine.runner import Runner
+from remediator.engine.startup import settle_hold, settle_mode
+from remediator.engine.survey import Surveyor
+from remediator.engine.tools import Tools
+from remediator.engine.wakeup import Wakeup
+from remediator.engine.worlds import Worlds
+from remediator.errors import ConfigError
+from remediator.ids import new_id
+from remediator.metrics import Metrics
+from remediator.playbooks.library import Library
+from remediator.settings import Settings
+from remediator.store.database import Probe, Store, open_store
+from remediator.web.api import Api
+from remediator.web.auth import Auth
+from remediator.web.health import Health
+from remediator.web.server import Server, build_app
+
+log = structlog.get_logger(__name__)
+
+
+def _ignore(*_args: object) -> None:
+    """For hooks that nobody listens to."""
+
+
+class App:
+    """One running remediator. ``async with App(...) as app`` starts it and stops it again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        insecure_no_auth: bool = False,
+        change_mode: bool = False,
+        probe: Probe = _ignore,
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.failed = asyncio.Event()
+        """Set when a loop has ended with an error: stop, exit with 1."""
+        self._insecure_no_auth = insecure_no_auth
+        self._change_mode = change_mode
+        self._probe = probe
+        self._owner = new_id("own")
+        self._timeout_s = settings.timings.request.total_seconds()
+        self._cleanups = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanups.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._cleanups.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._server.url
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        return self._store
+
+    @property
+    def playbooks(self) -> PlaybookWatch:
+        """For SIGHUP."""
+        return self._watch
+
+    async def _start(self) -> None:
+        """In the order in which things need each other; ``_cleanups`` undoes it in reverse."""
+        settings, clock, metrics = self.settings, self.clock, self.metrics
+        if settings.mode == "live" and settings.pagerduty.key is None:
+            raise ConfigError(
+                "pagerduty.routing_key_file", None, "live mode needs somebody to page", "set the integration key"
+            )
+        auth = Auth(settings, insecure_no_auth=self._insecure_no_auth)
+        metrics.set_mode(settings.mode)
+        self._store = store = await self._open_store()
+        await settle_mode(store, mode=settings.mode, change_mode=self._change_mode, now=clock.now())
+        await settle_hold(store, mode=settings.mode, settings=settings, now=clock.now())
+
+        wake_decider, wake_runner, wake_courier, wake_escalator = Wakeup(), Wakeup(), Wakeup(), Wakeup()
+        library = Library(
+            settings.playbooks,
+            action_params={action.name: action.params for action in ACTIONS},
+            condition_params={condition.name: condition.params for condition in CONDITIONS},
+            vars_overrides=settings.vars,
+        )
+        self._watch = PlaybookWatch(library=library, store=store, clock=clock, metrics=metrics, on_changed=wake_decider)
+        await self._watch.load()
+
+        def tell_people() -> None:
+            wake_escalator()
+            wake_courier()
+
+        session = await self._cleanups.enter_async_context(aiohttp.ClientSession())
+        alertmanagers = self._alertmanagers(session)
+        worlds = Worlds(
+            kubernetes=await self._kubernetes(), prometheus=self._prometheus(session), alertmanagers=alertmanagers
+        )
+        surveyor = Surveyor(settings=settings, worlds=worlds)
+        intake = Intake(
+            store=store,
+            clock=clock,
+            metrics=metrics,
+            on_stored=wake_decider,
+            on_owed=lambda: reconciler.wake(),
+            severities={**DEFAULT_LABEL_VALUES, **{v.lower(): Severity(s) for v, s in settings.severities.items()}},
+            watchdog=settings.escalation.watchdog,
+            queue=settings.store.queue,
+            commit_timeout=settings.store.commit_timeout,
+        )
+        reconciler = Reconciler(
+            store=store, clock=clock, metrics=metrics, intake=intake, peers=alertmanagers, on_settled=wake_decider
+        )
+        tools = Tools(
+            store=store,
+            clock=clock,
+            settings=settings,
+            mode=settings.mode,
+            worlds=worlds,
+            surveyor=surveyor,
+            playbooks=lambda: library.current,
+            metrics=metrics,
+            on_ended=wake_decider,
+            on_page=tell_people,
+        )
+        alarm = None
+        if settings.mode == "live" and settings.pagerduty.key is not None:
+            pagerduty = PagerDuty(
+                session=session,
+                routing_key=settings.pagerduty.key,
+                url=settings.pagerduty.url,
+                client_url=settings.external_url,
+                probe=self._probe,
+            )
+            courier = Courier(
+                store=store,
+                clock=clock,
+                channels={"pagerduty": pagerduty},
+                metrics=metrics,
+                wakeup=wake_courier,
+                events_per_minute=settings.pagerduty.events_per_minute,
+                jitter=random.random,
+            )
+            alarm = Alarm(
+                channel=pagerduty,
+                clock=clock,
+                wakeup=Wakeup(),
+                replica=platform.node(),
+                external_url=settings.external_url,
+            )
+            self._loop("courier", courier.run())
+            self._loop("alarm", alarm.run())
+        lease = Lease(
+            store=store,
+            clock=clock,
+            owner=self._owner,
+            length=settings.timings.lease,
+            on_beat=_ignore if alarm is None else alarm.store_works,
+            on_failure=_ignore if alarm is None else lambda reason: alarm.store_failed(reason, runner.in_hand),
+        )
+        runner = Runner(
+            tools=tools, owner=self._owner, lease=lease, wakeup=wake_runner, request_timeout=settings.timings.request
+        )
+        decider = Decider(tools=tools, reconciler=reconciler, wakeup=wake_decider, on_admitted=wake_runner)
+        escalator = Escalator(
+            store=store,
+            clock=clock,
+            settings=settings,
+            mode=settings.mode,
+            playbook_named=lambda name: library.current.get(name),
+            wakeup=wake_escalator,
+            on_page=wake_courier,
+        )
+        operations = Operations(
+            store=store,
+            clock=clock,
+            mode=settings.mode,
+            settings=settings,
+            playbooks=lambda: library.current,
+            wake_runner=wake_runner,
+            wake_decider=wake_decider,
+        )
+        explainer = Explainer(tools=tools)
+        health = Health(
+            intake=intake,
+            metrics=metrics,
+            dependencies=Readiness(
+                store=store,
+                clock=clock,
+                settings=settings,
+                mode=settings.mode,
+                lease=lease,
+                watch=self._watch,
+                in_hand=lambda: runner.in_hand,
+                metrics=metrics,
+            ).details,
+        )
+        api = Api(operations=operations, explainer=explainer, auth=auth)
+        app = build_app(
+            intake=intake,
+            auth=auth,
+            health=health,
+            metrics=metrics,
+            clock=clock,
+            settings=settings,
+            extra_routes=api.routes(),
+        )
+        self._server = Server(app, health=health, settings=settings)
+
+        # Stopped in reverse: the server first, so that nobody is refused who could still be answered.
+        await lease.renew()
+        self._loop("escalator", escalator.run())
+        self._loop("reconciler", reconciler.run())
+        self._loop("playbooks", self._watch.run())
+        self._loop("decider", decider.run())
+        await runner.recover()
+        self._loop("runner", runner.run(), stop=runner.stop)
+        self._loop("intake", intake.run(), stop=intake.stop)
+        await self._server.start()
+        self._cleanups.push_async_callback(self._server.stop)
+
+    def _loop(self, name: str, work: Coroutine[Any, Any, None], *, stop: Callable[[], None] | None = None) -> None:
+        """Run one loop for the life of the process. ``stop`` lets it finish what it has in hand; else it is cancelled."""
+        task = asyncio.create_task(work, name=name)
+        ending = False
+
+        def done(_task: asyncio.Task[None]) -> None:
+            if ending or task.cancelled():
+                return
+            log.critical("loop_ended", loop=name, exc_info=task.exception())
+            self.failed.set()
+
+        async def end() -> None:
+            nonlocal ending
+            ending = True
+            if stop is None:
+                task.cancel()
+            else:
+                stop()
+            limit_s = self.settings.timings.shutdown.total_seconds()
+            _, unfinished = await asyncio.wait({task}, timeout=limit_s)
+            for late in unfinished:
+                log.warning("loop_cut_off", loop=name, after_s=limit_s)
+                late.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        task.add_done_callback(done)
+        self._cleanups.push_async_callback(end)
+
+    async def _open_store(self) -> Store:
+        store = await open_store(self.settings.store.url, probe=self._probe)
+        self._cleanups.push_async_callback(store.close)
+        return store
+
+    async def _kubernetes(self) -> dict[str, KubernetesClient]:
+        clients: dict[str, KubernetesClient] = {}
+        for name, cluster in self.settings.clusters.items():
+            clients[name] = await connect(
+                cluster,
+                name=name,
+                dry_run=self.settings.mode != "live",
+                clock=self.clock,
+                timeout_s=self._timeout_s,
+                probe=self._probe,
+            )
+            self._cleanups.push_async_callback(clients[name].close)
+        return clients
+
+    def _prometheus(self, session: aiohttp.ClientSession) -> dict[str, PrometheusClient]:
+        return {
+            name: PrometheusClient(at.url, at.credential, session, self._timeout_s, self.clock)
+            for name, cluster in self.settings.clusters.items()
+            if (at := cluster.prometheus) is not None
+        }
+
+    def _alertmanagers(self, session: aiohttp.ClientSession) -> dict[str, AlertmanagerPeers]:
+        watchdog = self.settings.escalation.watchdog
+        return {
+            name: AlertmanagerPeers(
+                peers.urls, peers.credential, session, self._timeout_s, self.clock, watchdog=watchdog
+            )
+            for name, source in self.settings.sources.items()
+            if (peers := source.alertmanager) is not None
+        }
+
+
+async def serve(settings: Settings, *, insecure_no_auth: bool = False, change_mode: bool = False) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads playbooks. Returns the exit code.
+
+    Raises:
+        ConfigError, PlaybookErrors, StoreUnavailableError: it cannot start; the message says what to do.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with App(settings, insecure_no_auth=insecure_no_auth, change_mode=change_mode) as app:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, app.playbooks.reload_soon)
+        log.info("serving", **banner(app))
+        ended = {asyncio.create_task(stopping.wait()), asyncio.create_task(app.failed.wait())}
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.cancel()
+        log.info("stopping")
+        return 1 if app.failed.is_set() else 0
+
+
+def banner(app: App) -> dict[str, Any]:
+    """What a person must know at the start: where, in which mode, and which Alertmanager file goes with it (S30)."""
+    live = app.settings.mode == "live"
+    return {
+        "url": app.url,
+        "mode": app.settings.mode,
+        "alertmanager_config": f"deploy/alertmanager/{'live' if live else 'trial'}.yml",
+        "changes": "made for real" if live else "none: every write is a dry-run",
+        "namespaces": {name: list(cluster.namespaces) for name, cluster in app.settings.clusters.items()},
+        "store": app.settings.store.url,
+    }
