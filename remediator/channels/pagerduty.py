@@ -70,7 +70,8 @@ class PagerDuty:
     async def _post(self, body: bytes) -> str | None:
         """None when it was taken, else why it never will be."""
         self._probe("send.pagerduty.before")
-        sent = False
+        code: int | None = None
+        answer = b""
         try:
             async with self._session.post(
                 self._url,
@@ -79,17 +80,15 @@ class PagerDuty:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
             ) as response:
-                sent = True
                 code = response.status
                 answer = await response.content.read(4_096)
         except aiohttp.ClientConnectorError as error:
             raise TransientError(f"PagerDuty could not be reached: {type(error).__name__}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if not sent:
+            if code is None:
                 raise OutcomeUnknownError(f"PagerDuty's answer was lost: {type(error).__name__}") from None
-            answer = b""
         self._probe("send.pagerduty.after")
-        if code == 202 or code == 200:
+        if code in (200, 202):
             return None
         if code in _LATER or code >= 500:
             raise TransientError(f"PagerDuty answered {code}", retry_after_s=30.0 if code == 429 else None)

@@ -108,6 +108,10 @@ class Alarm:
         except StepError as error:
             log.error("alarm_not_sent", dedup_key=message.dedup_key, action=message.action, error=str(error))
             return False
+        except Exception:
+            # The last path to people: whatever it is, try again.
+            log.exception("alarm_not_sent_after_defect", dedup_key=message.dedup_key, action=message.action)
+            return False
         log.warning("alarm_sent", dedup_key=message.dedup_key, action=message.action)
         return True
 

@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Literal
 
 import structlog
 
@@ -133,7 +134,7 @@ class Courier:
         if channel is None:
             raise PermanentError(f"there is no channel {row.channel!r}; have: {', '.join(self._channels) or 'none'}")
         self._sent_at.append(self._clock.boottime())
-        action = "resolve" if row.action == "resolve" else "trigger"
+        action: Literal["trigger", "resolve"] = "resolve" if row.action == "resolve" else "trigger"
         return await channel.send(Message(row.dedup_key, action, row.message))
 
     async def _settle(self, row: MessageRow, state: str, error: str | None) -> None:
