@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -24,7 +24,7 @@ from remediator.sandbox.webhook_delivery import Attempt, Delivery, Webhook
 class Alertmanager:
     """One Alertmanager with one route and as many webhooks as are added before `start`.
 
-    `cluster_status`: what `/api/v2/status` says (ready, settling, disabled). `external_url` "" means its own address.
+    `cluster_status`: what `/api/v2/status` says (ready, settling, disabled); `up_for_s`: how long it claims to run already.
     """
 
     def __init__(
@@ -35,11 +35,12 @@ class Alertmanager:
         resolve_timeout_s: float = 300.0,
         external_url: str = "http://alertmanager.example.net",
         cluster_status: str = "ready",
+        up_for_s: float = 0.0,
     ) -> None:
         self.pace = pace or Pace()
         self.route = route or Route()
         self.cluster_status = cluster_status
-        self.started_at = self.pace.now()
+        self.started_at = self.pace.now() - timedelta(seconds=up_for_s)
         self.pool = AlertPool(self.pace, resolve_timeout_s)
         self._external_url = external_url
         self._changed = Signal()
@@ -65,8 +66,9 @@ class Alertmanager:
 
     @property
     def attempts(self) -> list[Attempt]:
-        """Every webhook request sent, in order of their answers."""
-        return sorted((a for delivery in self._deliveries for a in delivery.attempts), key=lambda attempt: attempt.at)
+        """Every webhook request that has ended, in the order sent."""
+        ended = (attempt for delivery in self._deliveries for attempt in delivery.attempts)
+        return sorted(ended, key=lambda attempt: attempt.sent_at)
 
     @property
     def receivers(self) -> list[str]:
@@ -111,6 +113,7 @@ class Alertmanager:
         if alert is None:
             return None
         self._dispatcher.add(alert)
+        self._changed.tell()
         return alert.fingerprint
 
     def resolve(self, labels: Mapping[str, str]) -> None:
@@ -132,7 +135,7 @@ class Alertmanager:
         return self._dispatcher.groups()
 
     async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
-        """Wait for a state of attempts and groups, looked at after every one; TimeoutError after real seconds."""
+        """Wait for a state of alerts, attempts and groups, looked at after each; TimeoutError after real seconds."""
         await self._changed.until(holds, timeout_s)
 
     def silence(self, matchers: str) -> str:

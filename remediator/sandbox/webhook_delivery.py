@@ -27,7 +27,7 @@ class Webhook:
 class Attempt:
     """One request and what came of it; `status` None: no answer."""
 
-    at: datetime
+    sent_at: datetime
     receiver: str
     group: str
     status: int | None
@@ -112,8 +112,9 @@ class Delivery:
         """2xx: taken. 5xx or no answer: again after a growing pause. Anything else: not taken, not retried."""
         pause_s = self._backoff_s
         while True:
+            sent_at = self._pace.now()
             status = await self._post(session, body)
-            self.attempts.append(Attempt(self._pace.now(), self.webhook.receiver, group, status, body))
+            self.attempts.append(Attempt(sent_at, self.webhook.receiver, group, status, body))
             self._changed.tell()
             if status is not None and status < 500:
                 return 200 <= status < 300

@@ -26,6 +26,7 @@ class World:
     """`async with World() as world:` starts everything on free ports of 127.0.0.1 and stops it at the end.
 
     `speed` 2.0 halves every duration inside the world (pod starts, progress deadlines, group intervals, `for_s`).
+    `alertmanager_up_for_s`: a young Alertmanager's lists prove nothing, so by default it claims to be an hour old.
     The servers stand in `kubernetes`, `alertmanager`, `prometheus`, `pagerduty`, each with `requests` and `faults`.
     """
 
@@ -37,11 +38,12 @@ class World:
         route: Route | None = None,
         timings: Timings | None = None,
         nodes: int = 3,
+        alertmanager_up_for_s: float = 3600.0,
     ) -> None:
         self.pace = Pace(speed)
         self._token = token
         self.kubernetes = KubernetesApi(pace=self.pace, token=token, timings=timings, nodes=nodes)
-        self.alertmanager = Alertmanager(pace=self.pace, route=route)
+        self.alertmanager = Alertmanager(pace=self.pace, route=route, up_for_s=alertmanager_up_for_s)
         self.prometheus = Prometheus(pace=self.pace)
         self.pagerduty = PagerDuty(pace=self.pace)
         self._rules = AlertRules(self.pace, self.alertmanager, self.prometheus, _EVALUATE_EVERY_S)
@@ -166,6 +168,10 @@ class World:
         rule = AlertRule(holds, {"alertname": alertname, **(labels or {})}, annotations or {}, for_s)
         self._rules.add(rule)
         return rule
+
+    def watchdog(self) -> AlertRule:
+        """The alert that always fires and shows that the way to the webhook works."""
+        return self.alert_when(lambda: True, "Watchdog", {"severity": "none"}, {"summary": "the pipeline works"})
 
     def alert_when_down(
         self,

@@ -29,6 +29,7 @@ class KubernetesApi:
     """One simulated cluster.
 
     `token`: if given, requests without it as bearer token are answered 401. `nodes`: how many ready nodes it has.
+    `controllers` False: nothing happens by itself, objects change by requests only.
     `store` may be read at will; write through HTTP or the helpers here, so that watchers see it.
     """
 
@@ -40,12 +41,14 @@ class KubernetesApi:
         nodes: int = 3,
         namespaces: tuple[str, ...] = ("default", "kube-system"),
         timings: Timings | None = None,
+        controllers: bool = True,
     ) -> None:
         self.pace = pace or Pace()
         self.registry = Registry()
         self.store = ObjectStore(self.pace)
         self.health = Health()
         self._token = token
+        self._with_controllers = controllers
         self._denied: set[tuple[str, str, str]] = set()
         self._background = Background()
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
@@ -72,7 +75,8 @@ class KubernetesApi:
 
     async def start(self, port: int = 0) -> None:
         await self._listener.start(port)
-        self._background.start(self.controllers.run(), name="sandbox-kubernetes-controllers")
+        if self._with_controllers:
+            self._background.start(self.controllers.run(), name="sandbox-kubernetes-controllers")
 
     async def stop(self) -> None:
         """Stop listening and stop the controllers; the objects stay. `start` goes on from there, on the same port."""

@@ -1,5 +1,7 @@
 """The scale subresource through the real client."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from kubernetes_asyncio import client
 from kubernetes_asyncio.client.exceptions import ApiException
@@ -9,6 +11,15 @@ from remediator.sandbox.kubernetes.server import KubernetesApi
 from tests.unit.sandbox.manifests import Untyped, status_of, untyped
 
 HERE = ("checkout", "shop")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[KubernetesApi]:
+    """Without controllers, whose status writes would move the resourceVersion between two requests."""
+    server = KubernetesApi(controllers=False)
+    await server.start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The emulated API server through the real client: patches, dry-run, conflicts, generation, as measured on a real one."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,15 @@ from tests.unit.sandbox.manifests import Untyped, restart, status_of, untyped
 
 MERGE = "application/merge-patch+json"
 HERE = ("checkout", "shop")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[KubernetesApi]:
+    """Without controllers, whose status writes would move the resourceVersion between two requests."""
+    server = KubernetesApi(controllers=False)
+    await server.start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture(autouse=True)

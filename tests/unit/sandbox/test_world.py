@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,17 @@ async def test_an_alert_about_something_that_is_not_there_does_not_fire(world: W
     world.alert_when_down("shop", "checkout")
     assert await inbox.next() == ("checkout", "firing")
     assert await firing(world) == ["checkout"]
+
+
+async def test_the_watchdog_always_fires_in_an_alertmanager_that_is_not_young(world: World) -> None:
+    world.watchdog()
+    await world.alertmanager.until(lambda: bool(world.alertmanager.firing()), timeout_s=5)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{world.alertmanager_url}/api/v2/status") as answer,
+    ):
+        started_at = datetime.fromisoformat((await answer.json())["uptime"])
+    assert datetime.now(UTC) - started_at > timedelta(minutes=5)
 
 
 async def test_seeding_is_not_a_change_and_an_unknown_workload_cannot_fall_ill(world: World) -> None:
