@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from remediator.alerts.severity import Severity
-from remediator.decision.facts import Facts
+from remediator.decision.facts import AutonomyFacts, Facts
 from remediator.playbooks.model import Autonomy, Playbook
 
 
@@ -17,8 +17,12 @@ class InForce:
 
 
 def in_force(playbook: Playbook, facts: Facts) -> InForce:
-    """The lowest level wins; among equals the first named below."""
-    outside = facts.autonomy
+    """For one alert."""
+    return level_of(playbook, facts.autonomy, facts.episode.severity)
+
+
+def level_of(playbook: Playbook, outside: AutonomyFacts, severity: Severity | None) -> InForce:
+    """The lowest level wins; among equals the first named below. ``severity`` is None when no alert is meant."""
     setting = f"settings.autonomy.playbooks.{playbook.name}"
     levels = [
         InForce(playbook.autonomy, f"autonomy in the file of {playbook.name}"),
@@ -26,6 +30,6 @@ def in_force(playbook: Playbook, facts: Facts) -> InForce:
     ]
     if outside.ladder is not None and outside.ladder.content_hash == playbook.content_hash:
         levels.append(InForce(outside.ladder.level, f"the autonomy ladder; {setting} cannot go above it"))
-    if facts.episode.severity is Severity.UNKNOWN:
+    if severity is Severity.UNKNOWN:
         levels.append(InForce(Autonomy.PROPOSE, "the alert's severity, which settings.severities does not know"))
     return min(levels, key=lambda found: found.level.rank)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from remediator.alerts.severity import Severity
 from remediator.conditions.base import EpisodeView, Known
-from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Limits, PauseFact
+from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder, Limits, PauseFact
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.settings import Settings
@@ -60,24 +60,26 @@ async def complete(
             first_received_at=episode.first_received_at,
             confirmed_at=episode.confirmed_at,
         ),
-        autonomy=AutonomyFacts(
-            settings=Autonomy(settings.autonomy.playbooks.get(playbook.name, settings.autonomy.start)),
-            named=playbook.name in settings.autonomy.playbooks,
-            ladder=await autonomy.of(connection, playbook.name),
-        ),
+        autonomy=autonomy_facts(settings, playbook.name, await autonomy.of(connection, playbook.name)),
         limits=Limits(settings.totals.actions, settings.totals.per_playbook, settings.totals.per),
         playbook_present=playbook_present,
         target=target,
         target_problem=survey.target_problem,
         namespace_allowed=_allowed(settings, target),
         own_ground=own_ground(settings, target),
-        pauses=(*_by_file(settings.pause_file), *standing),
+        pauses=(*by_pause_file(settings.pause_file), *standing),
         start_hold_until=await meta.get_instant(connection, meta.HOLD_UNTIL) if mode == "live" else None,
         ledger=counted,
         busy=busy,
         remedy=survey.remedy,
         missing=survey.missing,
     )
+
+
+def autonomy_facts(settings: Settings, playbook: str, ladder: Ladder | None) -> AutonomyFacts:
+    """Levels from outside the playbook's file (S14)."""
+    level = settings.autonomy.playbooks.get(playbook, settings.autonomy.start)
+    return AutonomyFacts(Autonomy(level), playbook in settings.autonomy.playbooks, ladder)
 
 
 def own_ground(settings: Settings, target: Target | None) -> str | None:
@@ -151,7 +153,7 @@ def _allowed(settings: Settings, target: Target | None) -> bool | None:
     return target.namespace in settings.clusters[target.place].namespaces
 
 
-def _by_file(path: Path | None) -> tuple[PauseFact, ...]:
+def by_pause_file(path: Path | None) -> tuple[PauseFact, ...]:
     """The pause file wins over the API (S23). One that cannot be looked at counts as a pause."""
     if path is None:
         return ()

@@ -88,6 +88,15 @@ async def episode(connection: AsyncConnection, episode_id: str) -> EpisodeRow | 
     return None if row is None else EpisodeRow.of(row)
 
 
+async def latest(connection: AsyncConnection, *, source: str, fingerprint: str) -> EpisodeRow | None:
+    """The newest episode of this source and fingerprint, open or closed; None when there was none."""
+    query = select(*COLUMNS).where(
+        and_(episodes.c.source == source, episodes.c.fingerprint == fingerprint, episodes.c.latest)
+    )
+    row = (await connection.execute(query)).first()
+    return None if row is None else EpisodeRow.of(row)
+
+
 async def settle(
     tx: AsyncConnection, episode_id: str, *, incident_id: str | None, decide_again_at: datetime | None
 ) -> None:

@@ -1,0 +1,60 @@
+"""What a pause may cover (S23): everything, a playbook, a namespace or a target, by names that exist.
+
+A pause of a misspelt name would stand, be listed, and stop nothing. So a name that could never match anything is refused.
+"""
+
+from collections.abc import Collection
+
+from remediator.engine.refused import InvalidOrderError
+from remediator.settings import Settings
+from remediator.store.pauses import ALL
+from remediator.targets import InvalidTargetError, Target
+
+GRAMMAR = "all, playbook:<name>, namespace:<cluster>/<namespace>, target:kubernetes/<cluster>/<namespace>/<kind>/<name>"
+_FIELD = "scope"
+
+
+def canonical(text: str, *, settings: Settings, playbooks: Collection[str]) -> str:
+    """The scope as the store keeps it: clusters by their own names, not by an alias; with one cluster its name may be left out.
+
+    Raises:
+        InvalidOrderError: it covers nothing that remediator could ever change.
+    """
+    kind, colon, value = text.partition(":")
+    if text == ALL:
+        return ALL
+    if not colon or not value:
+        raise InvalidOrderError(_FIELD, f"{text[:200]!r} is no scope", GRAMMAR)
+    match kind:
+        case "playbook":
+            if value not in playbooks:
+                raise InvalidOrderError(_FIELD, f"there is no playbook {value[:80]!r}", ", ".join(sorted(playbooks)))
+            return text
+        case "namespace":
+            cluster, _, namespace = value.rpartition("/")
+            return f"namespace:{_allowed(settings, cluster, namespace)}"
+        case "target":
+            try:
+                target = Target.parse(value)
+            except InvalidTargetError as error:
+                raise InvalidOrderError(_FIELD, str(error), GRAMMAR) from None
+            place = _allowed(settings, target.place, target.namespace)
+            return f"target:kubernetes/{place}/{target.kind}/{target.name}"
+        case _:
+            raise InvalidOrderError(_FIELD, f"{text[:200]!r} is no scope", GRAMMAR)
+
+
+def _allowed(settings: Settings, cluster: str, namespace: str) -> str:
+    """``<cluster>/<namespace>``, if settings let remediator change anything there."""
+    if not cluster and len(settings.clusters) == 1:
+        cluster = next(iter(settings.clusters))
+    name = settings.cluster_named(cluster)
+    if name is None:
+        listed = ", ".join(sorted(settings.clusters)) or "none, settings.clusters is empty"
+        raise InvalidOrderError(_FIELD, f"there is no cluster {cluster[:80]!r}", listed)
+    namespaces = settings.clusters[name].namespaces
+    if namespace not in namespaces:
+        listed = ", ".join(sorted(namespaces)) or "none"
+        message = f"namespace {namespace[:80]!r} is never changed: it is not in settings clusters.{name}.namespaces"
+        raise InvalidOrderError(_FIELD, message, listed)
+    return f"{name}/{namespace}"
