@@ -5,8 +5,8 @@ values, and with ``_`` turned into ``-`` also as object names.
 """
 
 import hashlib
+import os
 import re
-import secrets
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -19,7 +19,7 @@ _PREFIX = re.compile(r"[a-z]{2,12}")
 def new_id(prefix: str) -> str:
     """A fresh id that sorts by the millisecond it was made in (a ULID); within one millisecond order is random."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - orders rows for people; nothing decides by it
-    return _named(prefix, (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80))
+    return _named(prefix, (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10)))
 
 
 def id_after(prefix: str, former: str | None) -> str:

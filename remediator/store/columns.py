@@ -2,8 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, overload
 
+import msgspec
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -11,6 +12,41 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+@overload
+def microseconds(instant: datetime) -> int: ...
+@overload
+def microseconds(instant: datetime | None) -> int | None: ...
+def microseconds(instant: datetime | None) -> int | None:
+    """What ``Instant`` stores.
+
+    Raises:
+        ValueError: a naive datetime; a guess at its zone would be a guess at when to act.
+    """
+    if instant is None:
+        return None
+    if instant.tzinfo is None:
+        raise ValueError(f"naive datetime {instant!r}")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+@overload
+def instant(stored: int) -> datetime: ...
+@overload
+def instant(stored: int | None) -> datetime | None: ...
+def instant(stored: int | None) -> datetime | None:
+    """What ``Instant`` gives back."""
+    return None if stored is None else _EPOCH + stored * _MICROSECOND
+
+
+def names_and_values(value: dict[str, str]) -> str:
+    """What ``Json`` stores for labels and annotations. msgspec is ten times faster, but knows no lone surrogates and no ``\\u``."""
+    try:
+        fast = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return _ENCODE(value)
+    return fast.decode("ascii") if fast.isascii() else _ENCODE(value)
 
 
 def plain_text(text: str) -> str:
@@ -27,16 +63,12 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Refuses naive datetimes (ValueError): a guess at a zone would be a guess at when to act."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}")
-        return (value - _EPOCH) // _MICROSECOND
+        """Refuses naive datetimes (ValueError)."""
+        return microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Always UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        return instant(value)
 
 
 class Json(TypeDecorator[Any]):

@@ -7,13 +7,13 @@ opened, closed or cast doubt on each episode, and a group that repeats for a wee
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from remediator.alerts.episode import Effect, Sighting, State, Timeline, confirms, take
 from remediator.alerts.payload import Alert, Rejected
 from remediator.alerts.severity import Severity
 from remediator.ids import new_id
-from remediator.store.columns import plain_text
+from remediator.store.columns import microseconds, names_and_values, plain_text
 
 CONFIRMATION_LASTS = timedelta(minutes=5)
 """How long a proof that an old alert still fires is good for (S10)."""
@@ -24,7 +24,7 @@ _MAX_DEAD_LETTER = 64 * 1024
 Key: TypeAlias = tuple[str, str]
 """Source and fingerprint (S1, S2)."""
 
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Taken:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows to be written, by statement; those with ``row_id`` are updates of the row of that id."""
+    """Rows to be written, as plain database values in the order of the columns named below; updates begin with the row's id."""
 
     deliveries: list[Row]
     dead_letters: list[Row]
@@ -76,8 +76,21 @@ class Rows:
     repeats: list[Row] = field(default_factory=list)
     points: list[Row] = field(default_factory=list)
     """Episodes that a stored delivery changed."""
-    looks: list[Row] = field(default_factory=list)
-    """Incidents that escalation has to judge again."""
+    looks: dict[str, datetime] = field(default_factory=dict)
+    """Incidents that escalation has to judge again, and since when."""
+
+
+DELIVERY = ("id", "source", "received_at", "receiver", "group_key", "truncated", "alerts", "body")
+DEAD_LETTER = ("id", "source", "received_at", "raw", "error")
+REPEAT = ("starts_at", "last_starts_at", "last_received_at", "confirmed_at", "flaps", "repeats")
+"""Only columns that no index holds, or every repeat would rewrite index entries."""
+CHANGE = (*REPEAT, "state", "latest", "ended_at", "closed_at", "decide_again_at")
+POINT = ("delivery_id", "group_key")
+_ONCE = (
+    *("source", "fingerprint", "first_received_at", "severity", "rank", "alertname", "labels", "annotations"),
+    *("generator_url", "external_url", "receiver"),
+)
+NEW = ("id", *_ONCE, *CHANGE, *POINT)
 
 
 @dataclass(slots=True)
@@ -95,8 +108,8 @@ class Episode:
     changed: bool = False
     delivery: tuple[str | None, str] | None = None
     """Delivery and group key that changed it last."""
-    row: Row | None = None
-    """The rest of its columns, while it is not in the store yet."""
+    once: Row | None = None
+    """The columns that never change, while it is not in the store yet."""
 
 
 class Fold:
@@ -180,19 +193,19 @@ class Fold:
         episode = Episode(new_id("epi"), timeline, arrival.received_at)
         if timeline.state is State.CLOSED:
             episode.closed_at = arrival.received_at
-        episode.row = {
-            "source": arrival.source,
-            "fingerprint": alert.fingerprint,
-            "first_received_at": arrival.received_at,
-            "severity": severity.value,
-            "rank": severity.rank,
-            "alertname": plain_text(alert.labels.get("alertname", "")),
-            "labels": alert.labels,
-            "annotations": {name: value[:_MAX_ANNOTATION] for name, value in alert.annotations.items()},
-            "generator_url": plain_text(alert.generator_url),
-            "external_url": plain_text(arrival.external_url),
-            "receiver": plain_text(arrival.receiver),
-        }
+        episode.once = (
+            arrival.source,
+            alert.fingerprint,
+            microseconds(arrival.received_at),
+            severity.value,
+            severity.rank,
+            plain_text(alert.labels.get("alertname", "")),
+            names_and_values(alert.labels),
+            names_and_values({name: value[:_MAX_ANNOTATION] for name, value in alert.annotations.items()}),
+            plain_text(alert.generator_url),
+            plain_text(arrival.external_url),
+            plain_text(arrival.receiver),
+        )
         return episode
 
     def _look_at(self, episode: Episode, now: datetime) -> None:
@@ -201,68 +214,60 @@ class Fold:
 
     def rows(self) -> "Rows":
         """What has to be written."""
-        rows = Rows(deliveries=self._deliveries, dead_letters=self._dead_letters)
-        rows.looks = [{"row_id": incident, "now": at} for incident, at in self._look.items()]
+        rows = Rows(deliveries=self._deliveries, dead_letters=self._dead_letters, looks=self._look)
         for episode in self._touched.values():
             delivery_id, group_key = episode.delivery or (None, "")
-            if episode.row is not None:
-                points = {"delivery_id": delivery_id, "group_key": plain_text(group_key)}
-                rows.new.append({"id": episode.id, **episode.row, **_state_columns(episode), **points})
+            point = (delivery_id, plain_text(group_key))
+            if episode.once is not None:
+                rows.new.append((episode.id, *episode.once, *_change(episode), *point))
                 continue
             if episode.changed:
-                rows.changes.append({"row_id": episode.id, **_state_columns(episode)})
+                rows.changes.append((episode.id, *_change(episode)))
             else:
-                rows.repeats.append({"row_id": episode.id, **_repeat_columns(episode)})
+                rows.repeats.append((episode.id, *_repeat(episode)))
             if delivery_id is not None:
-                rows.points.append(
-                    {"row_id": episode.id, "delivery_id": delivery_id, "group_key": plain_text(group_key)}
-                )
+                rows.points.append((episode.id, *point))
         return rows
 
 
-def _state_columns(episode: Episode) -> Row:
-    return {
-        **_repeat_columns(episode),
-        "state": episode.timeline.state.value,
-        "latest": episode.latest,
-        "ended_at": episode.timeline.ended_at,
-        "closed_at": episode.closed_at,
-        "decide_again_at": episode.decide_again_at,
-    }
-
-
-def _repeat_columns(episode: Episode) -> Row:
-    """Only columns that no index holds, or every repeat would rewrite index entries."""
+def _repeat(episode: Episode) -> Row:
     timeline = episode.timeline
-    return {
-        "starts_at": timeline.starts_at,
-        "last_starts_at": timeline.last_starts_at,
-        "last_received_at": episode.last_received_at,
-        "confirmed_at": episode.confirmed_at,
-        "flaps": timeline.flaps,
-        "repeats": timeline.repeats,
-    }
+    return (
+        microseconds(timeline.starts_at),
+        microseconds(timeline.last_starts_at),
+        microseconds(episode.last_received_at),
+        microseconds(episode.confirmed_at),
+        timeline.flaps,
+        timeline.repeats,
+    )
 
 
-def _delivery(arrival: Arrival, delivery_id: str, packed: bytes) -> Row:
-    return {
-        "id": delivery_id,
-        "source": arrival.source,
-        "received_at": arrival.received_at,
-        "receiver": plain_text(arrival.receiver),
-        "group_key": plain_text(arrival.group_key),
-        "truncated": arrival.truncated,
-        "alerts": arrival.total,
-        "body": packed,
-    }
+def _change(episode: Episode) -> Row:
+    timeline = episode.timeline
+    return (
+        *_repeat(episode),
+        timeline.state.value,
+        episode.latest,
+        microseconds(timeline.ended_at),
+        microseconds(episode.closed_at),
+        microseconds(episode.decide_again_at),
+    )
+
+
+def _delivery(arrival: Arrival, delivery_id: str, body: bytes) -> Row:
+    return (
+        delivery_id,
+        arrival.source,
+        microseconds(arrival.received_at),
+        plain_text(arrival.receiver),
+        plain_text(arrival.group_key),
+        arrival.truncated,
+        arrival.total,
+        body,
+    )
 
 
 def dead_letter(source: str, received_at: datetime, rejected: Rejected) -> Row:
     """The row of an alert that could not be understood (S3)."""
-    return {
-        "id": new_id("dead"),
-        "source": source,
-        "received_at": received_at,
-        "raw": rejected.raw[:_MAX_DEAD_LETTER],
-        "error": plain_text(rejected.error),
-    }
+    raw = rejected.raw[:_MAX_DEAD_LETTER]
+    return (new_id("dead"), source, microseconds(received_at), raw, plain_text(rejected.error))

@@ -4,17 +4,16 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.episode import State, Timeline
 from remediator.alerts.payload import Alert, Rejected
 from remediator.alerts.severity import Severity
 from remediator.ids import new_id
-from remediator.store.columns import plain_text
-from remediator.store.dialect import insert as upsert
-from remediator.store.fold import Arrival, Episode, Fold, Key, Rows, Taken, dead_letter
-from remediator.store.schema import dead_letters, deliveries, episodes, incidents, meta
+from remediator.store import fold
+from remediator.store.columns import instant, microseconds, plain_text
+from remediator.store.dialect import Execute, in_driver, insert_rows, select_in, update_rows
+from remediator.store.fold import Arrival, Episode, Fold, Key, Rows, Taken
 
 SIZE_LIMIT = -1
 """``deliveries.truncated`` of a body that was over the size limit and not read: everything in it is owed (S3)."""
@@ -24,115 +23,114 @@ _WORTH_COMPRESSING = 4 * 1024
 
 def pack(body: bytes) -> bytes:
     """A body as the column keeps it. A small one is only framed: compressing it costs more than the rest of its storing."""
-    return zlib.compress(body, 1 if len(body) >= _WORTH_COMPRESSING else 0)
+    if len(body) >= _WORTH_COMPRESSING:
+        return zlib.compress(body, 1)
+    size = len(body).to_bytes(2, "little")
+    inverse = (len(body) ^ 0xFFFF).to_bytes(2, "little")
+    # One stored block of deflate (RFC 1951, 3.2.4) in zlib's frame: setting up a compressor alone costs five times as much.
+    return b"\x78\x01\x01" + size + inverse + body + zlib.adler32(body).to_bytes(4, "big")
 
 
 async def take_in(
     connection: AsyncConnection, arrivals: Sequence[Arrival], severity_of: Callable[[Mapping[str, str]], Severity]
 ) -> list[Taken]:
     """Fold these arrivals into the store, in order; the answers are in the same order. Safe to repeat after a rollback."""
-    fold = Fold(await _latest(connection, arrivals), severity_of)
-    taken = [fold.arrival(arrival) for arrival in arrivals]
-    await _write(connection, fold.rows())
-    return taken
+
+    def work(execute: Execute) -> list[Taken]:
+        folding = Fold(_latest(execute, arrivals), severity_of)
+        taken = [folding.arrival(arrival) for arrival in arrivals]
+        _write(execute, folding.rows())
+        return taken
+
+    return await in_driver(connection, work)
 
 
 async def owe(connection: AsyncConnection, source: str, now: datetime, receiver: str, error: str) -> None:
-    """Remember that a body was too large to read: a dead letter for people, and a debt for the reconciler (one a source is enough)."""
-    await connection.execute(insert(dead_letters), [dead_letter(source, now, Rejected(b"", error))])
-    standing = (
-        select(deliveries.c.id)
-        .where(deliveries.c.truncated == SIZE_LIMIT, deliveries.c.fetched_at.is_(None))
-        .where(deliveries.c.source == source, deliveries.c.receiver == receiver)
-    )
-    if (await connection.execute(standing.limit(1))).first() is None:
-        row = {
-            "id": new_id("dlv"),
-            "source": source,
-            "received_at": now,
-            "receiver": plain_text(receiver),
-            "group_key": "",
-            "truncated": SIZE_LIMIT,
-            "alerts": 0,
-            "body": pack(b""),
-        }
-        await connection.execute(insert(deliveries), [row])
+    """Remember that a body was too large to read: a dead letter for people, and a debt for the reconciler (one at a time)."""
+    letter = fold.dead_letter(source, now, Rejected(b"", error))
+    debt = (new_id("dlv"), source, microseconds(now), plain_text(receiver), "", SIZE_LIMIT, 0, pack(b""))
+
+    def work(execute: Execute) -> None:
+        insert_rows(execute, "dead_letters", fold.DEAD_LETTER, [letter])
+        if not execute(_STANDING_DEBT, (SIZE_LIMIT, source, plain_text(receiver))):
+            insert_rows(execute, "deliveries", fold.DELIVERY, [debt])
+
+    await in_driver(connection, work)
 
 
 async def touch(connection: AsyncConnection, now: datetime) -> None:
     """Write something small, to see whether the store takes writes."""
-    row = {"key": "intake_checked_at", "value": now.isoformat()}
-    await connection.execute(
-        upsert(meta).values(row).on_conflict_do_update(index_elements=["key"], set_={"value": row["value"]})
-    )
+    await in_driver(connection, lambda execute: execute(_TOUCH, (f'"{now.isoformat()}"',)))
 
 
-_READ = (
-    episodes.c.id,
-    episodes.c.fingerprint,
-    episodes.c.state,
-    episodes.c.starts_at,
-    episodes.c.last_starts_at,
-    episodes.c.ended_at,
-    episodes.c.flaps,
-    episodes.c.repeats,
-    episodes.c.closed_at,
-    episodes.c.last_received_at,
-    episodes.c.confirmed_at,
-    episodes.c.incident_id,
-    episodes.c.decide_again_at,
-)
+_STANDING_DEBT = """
+    SELECT id FROM deliveries
+    WHERE truncated = ? AND truncated != 0 AND fetched_at IS NULL AND source = ? AND receiver = ? LIMIT 1
+"""
+_TOUCH = """
+    INSERT INTO meta (key, value) VALUES ('intake_checked_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+_LOOK = "UPDATE incidents SET look_again_at = ? WHERE id = ? AND (look_again_at IS NULL OR look_again_at > ?)"
+
 _LATEST = (
-    select(*_READ)
-    .where(episodes.c.latest, episodes.c.source == bindparam("of_source"))
-    .where(episodes.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
+    *("id", "fingerprint", "state", "starts_at", "last_starts_at", "ended_at", "flaps", "repeats"),
+    *("closed_at", "last_received_at", "confirmed_at", "incident_id", "decide_again_at"),
 )
-
-_OF_ROW = update(episodes).where(episodes.c.id == bindparam("row_id"))
-_LOOK = (
-    update(incidents)
-    .where(incidents.c.id == bindparam("row_id"))
-    .where(or_(incidents.c.look_again_at.is_(None), incidents.c.look_again_at > bindparam("now")))
-    .values(look_again_at=bindparam("now"))
-)
+_AT_ONCE = 500
 
 
-async def _latest(connection: AsyncConnection, arrivals: Sequence[Arrival]) -> dict[Key, Episode]:
+def _latest(execute: Execute, arrivals: Sequence[Arrival]) -> dict[Key, Episode]:
+    """The newest episode of every source and fingerprint in these arrivals, as far as there is one."""
     wanted: dict[str, set[str]] = {}
     for arrival in arrivals:
-        keys = wanted.setdefault(arrival.source, set())
-        keys.update(alert.fingerprint for alert in arrival.alerts if isinstance(alert, Alert))
+        of_source = wanted.setdefault(arrival.source, set())
+        of_source.update(alert.fingerprint for alert in arrival.alerts if isinstance(alert, Alert))
     found: dict[Key, Episode] = {}
-    for source in sorted(wanted):
-        if not wanted[source]:
-            continue
-        rows = await connection.execute(_LATEST, {"of_source": source, "fingerprints": sorted(wanted[source])})
-        for row in rows:
-            timeline = Timeline(
-                State(row.state), row.starts_at, row.last_starts_at, row.ended_at, row.flaps, row.repeats
-            )
-            found[source, row.fingerprint] = Episode(
-                id=row.id,
-                timeline=timeline,
-                last_received_at=row.last_received_at,
-                closed_at=row.closed_at,
-                confirmed_at=row.confirmed_at,
-                incident_id=row.incident_id,
-                decide_again_at=row.decide_again_at,
-            )
+    for source, fingerprints in wanted.items():
+        keys = sorted(fingerprints)
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            statement = select_in(_LATEST, "episodes", "latest = 1 AND source = ?", "fingerprint", len(some))
+            for row in execute(statement, (source, *some)):
+                found[source, row[1]] = _episode(*row)
     return found
 
 
-async def _write(connection: AsyncConnection, rows: Rows) -> None:
+def _episode(
+    id_: str,
+    _fingerprint: str,
+    state: str,
+    starts_at: int,
+    last_starts_at: int,
+    ended_at: int | None,
+    flaps: int,
+    repeats: int,
+    closed_at: int | None,
+    last_received_at: int,
+    confirmed_at: int | None,
+    incident_id: str | None,
+    decide_again_at: int | None,
+) -> Episode:
+    return Episode(
+        id=id_,
+        timeline=Timeline(
+            State(state), instant(starts_at), instant(last_starts_at), instant(ended_at), flaps=flaps, repeats=repeats
+        ),
+        last_received_at=instant(last_received_at),
+        closed_at=instant(closed_at),
+        confirmed_at=instant(confirmed_at),
+        incident_id=incident_id,
+        decide_again_at=instant(decide_again_at),
+    )
+
+
+def _write(execute: Execute, rows: Rows) -> None:
     """Deliveries first (episodes point at them); rows that give up ``latest`` before the ones that take it."""
-    for statement, given in (
-        (insert(deliveries), rows.deliveries),
-        (_OF_ROW, rows.changes),
-        (_OF_ROW, rows.repeats),
-        (_OF_ROW, rows.points),
-        (insert(episodes), rows.new),
-        (insert(dead_letters), rows.dead_letters),
-        (_LOOK, rows.looks),
-    ):
-        if given:
-            await connection.execute(statement, given)
+    insert_rows(execute, "deliveries", fold.DELIVERY, rows.deliveries)
+    update_rows(execute, "episodes", fold.CHANGE, rows.changes)
+    update_rows(execute, "episodes", fold.REPEAT, rows.repeats)
+    update_rows(execute, "episodes", fold.POINT, rows.points)
+    insert_rows(execute, "episodes", fold.NEW, rows.new)
+    insert_rows(execute, "dead_letters", fold.DEAD_LETTER, rows.dead_letters)
+    for incident, since in rows.looks.items():
+        execute(_LOOK, (microseconds(since), incident, microseconds(since)))
