@@ -16,7 +16,8 @@ import yaml
 from remediator.app import App
 from remediator.sandbox.world import World
 from remediator.settings import Settings, load_settings
-from remediator.store import incidents, runs
+from remediator.store import incidents as incident_rows
+from remediator.store import runs as run_rows
 from remediator.store.database import Store
 
 TOKEN = "alertmanager-throwaway-token"
@@ -70,17 +71,17 @@ class Service:
         ) as answer:
             return answer.status, await answer.json()
 
-    async def runs(self, **which: Any) -> list[runs.RunRow]:
+    async def runs(self, **which: Any) -> list[run_rows.RunRow]:
         async with self.store.read() as connection:
-            return await runs.listing(connection, **which)
+            return await run_rows.listing(connection, **which)
 
-    async def incidents(self, **which: Any) -> list[incidents.IncidentRow]:
+    async def incidents(self, **which: Any) -> list[incident_rows.IncidentRow]:
         async with self.store.read() as connection:
-            return await incidents.listing(connection, **which)
+            return await incident_rows.listing(connection, **which)
 
-    async def story(self, incident_id: str) -> incidents.Story:
+    async def story(self, incident_id: str) -> incident_rows.Story:
         async with self.store.read() as connection:
-            found = await incidents.story(connection, incident_id)
+            found = await incident_rows.story(connection, incident_id)
         assert found is not None
         return found
 
@@ -101,10 +102,10 @@ class Service:
         except TimeoutError:
             raise AssertionError(f"did not come true in {within_s} s: {what or condition}") from None
 
-    async def ended(self, count: int = 1, **which: Any) -> list[runs.RunRow]:
+    async def ended(self, count: int = 1, **which: Any) -> list[run_rows.RunRow]:
         """Wait until that many runs have ended; newest first."""
 
-        async def enough() -> list[runs.RunRow] | None:
+        async def enough() -> list[run_rows.RunRow] | None:
             found = [run for run in await self.runs(**which) if run.state == "ended"]
             return found if len(found) >= count else None
 
@@ -170,7 +171,14 @@ def settings_for(world: World, directory: Path, **changes: Any) -> Settings:
         "api_tokens": [{"name": "alice", "token": API_TOKEN}],
         "autonomy": {"start": "act"},
         "pagerduty": {"routing_key": ROUTING_KEY, "url": f"{world.pagerduty_url}/v2/enqueue"},
-        "timings": {"settle": "0s", "start_hold": "0s", "request": "1s", "look": "100ms", "lease": "3s", "shutdown": "5s"},
+        "timings": {
+            "settle": "0s",
+            "start_hold": "0s",
+            "request": "1s",
+            "look": "100ms",
+            "lease": "3s",
+            "shutdown": "5s",
+        },
         "escalation": {"watchdog": None},
     }
     path = directory / "remediator.yaml"
