@@ -1,6 +1,7 @@
 """What the API server's refusals and silences mean to a caller. Foreign errors end here."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ class Refusal:
         named = details.get("retryAfterSeconds") if isinstance(details, dict) else None
         for value in (self.retry_after, named):
             try:
-                if value is not None and float(value) >= 0:
+                if value is not None and 0 <= float(value) < math.inf:
                     return float(value)
             except (TypeError, ValueError):
                 continue

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from remediator.answers import Answer
 from remediator.clients.alertmanager import AlertmanagerPeers, matcher_text
@@ -25,7 +26,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-async def peer(*, up_for: timedelta = timedelta(hours=1), cluster: str = "ready", watchdog: bool = True) -> Alertmanager:
+async def peer(
+    *, up_for: timedelta = timedelta(hours=1), cluster: str = "ready", watchdog: bool = True
+) -> Alertmanager:
     made = Alertmanager(cluster_status=cluster)
     made.started_at -= up_for
     made.add_webhook(Webhook("http://127.0.0.1:9/", "remediator"))
@@ -64,7 +67,12 @@ async def test_one_peer_that_says_firing_is_enough(first: Alertmanager, peers: A
     fingerprint = push(first)
     assert await peers.is_active(fingerprint, DOWN) is Answer.YES
     (alert,) = await peers.alerts([matcher_text("alertname", "ServiceDown")])
-    assert (alert.fingerprint, alert.labels, alert.state, alert.receivers) == (fingerprint, DOWN, "active", ("remediator",))
+    assert (alert.fingerprint, alert.labels, alert.state, alert.receivers) == (
+        fingerprint,
+        DOWN,
+        "active",
+        ("remediator",),
+    )
     assert alert.annotations == {"summary": "down"}
     assert alert.starts_at.tzinfo is not None
 
@@ -162,7 +170,9 @@ async def test_every_failure_is_a_missing_fact(
         await peers.alerts()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"null", b'[{"labels": 7}]', b'[{"fingerprint": "x"}]', b"[7]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"{}", b"null", b'[{"labels": 7}]', b'[{"fingerprint": "x"}]', b"[7]"]
+)
 async def test_what_cannot_be_understood_is_a_missing_fact(
     first: Alertmanager, session: aiohttp.ClientSession, body: bytes
 ) -> None:
@@ -176,7 +186,7 @@ async def test_what_cannot_be_understood_is_a_missing_fact(
 async def test_a_redirect_does_not_take_the_credential_elsewhere(
     first: Alertmanager, second: Alertmanager, session: aiohttp.ClientSession
 ) -> None:
-    peers = AlertmanagerPeers([first.url], Credential(token="secret-token"), session, 1.0, SystemClock())
+    peers = AlertmanagerPeers([first.url], Credential(token=SecretStr("secret-token")), session, 1.0, SystemClock())
     elsewhere = f"{second.url}/api/v2/alerts"
     first.faults.add(match="GET /api/v2/alerts", kind="status 302", headers={"Location": elsewhere})
     with pytest.raises(FactsMissingError, match="not followed") as failed:
@@ -187,6 +197,6 @@ async def test_a_redirect_does_not_take_the_credential_elsewhere(
 
 
 async def test_basic_authentication_is_sent(first: Alertmanager, session: aiohttp.ClientSession) -> None:
-    credential = Credential(username="remediator", password="pass")
+    credential = Credential(username="remediator", password=SecretStr("pass"))
     await AlertmanagerPeers([first.url], credential, session, 1.0, SystemClock()).alerts()
     assert first.requests[0].headers["Authorization"] == "Basic cmVtZWRpYXRvcjpwYXNz"

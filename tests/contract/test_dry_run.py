@@ -21,7 +21,9 @@ PARAMS: dict[str, dict[str, Any]] = {"kubernetes.rollout_restart": {}, "kubernet
 def versions(world: World) -> dict[tuple[str, str, str], str]:
     registry, store = world.kubernetes.registry, world.kubernetes.store
     return {
-        (resource.plural, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj["metadata"]["resourceVersion"]
+        (resource.plural, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj["metadata"][
+            "resourceVersion"
+        ]
         for resource in registry
         for obj in store.all(resource)
     }
@@ -42,7 +44,9 @@ async def test_no_object_changes_and_every_write_is_marked(world: World, dry: Ku
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-async def test_a_dry_run_says_what_the_real_server_would_refuse(world: World, dry: KubernetesClient, action: Action) -> None:
+async def test_a_dry_run_says_what_the_real_server_would_refuse(
+    world: World, dry: KubernetesClient, action: Action
+) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
     for subresource in ("", "scale"):
@@ -78,7 +82,11 @@ async def test_every_method_that_is_not_listed_as_a_write_only_reads(world: Worl
         "autoscalers_of": (workload,),
         "restart_marked_by": (workload, INTENT),
     }
-    methods = {name for name, _ in inspect.getmembers(KubernetesClient, inspect.iscoroutinefunction) if not name.startswith("_")}
+    methods = {
+        name
+        for name, _ in inspect.getmembers(KubernetesClient, inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
     assert methods == set(calls) | WRITES | {"close"}
     for name, arguments in calls.items():
         await getattr(dry, name)(*arguments)

@@ -59,8 +59,12 @@ async def test_warnings_are_kept(server: Prometheus, prometheus: PrometheusClien
     assert (await prometheus.query("q")).warnings == ("one store did not answer",)
 
 
-@pytest.mark.parametrize("failure", [Failure(400, "bad_data", "parse error"), Failure(422, "execution", "x"), Failure(503, "timeout", "x")])
-async def test_an_error_is_a_missing_fact_that_says_why(server: Prometheus, prometheus: PrometheusClient, failure: Failure) -> None:
+@pytest.mark.parametrize(
+    "failure", [Failure(400, "bad_data", "parse error"), Failure(422, "execution", "x"), Failure(503, "timeout", "x")]
+)
+async def test_an_error_is_a_missing_fact_that_says_why(
+    server: Prometheus, prometheus: PrometheusClient, failure: Failure
+) -> None:
     server.script("q", failure)
     with pytest.raises(FactsMissingError, match=f"{failure.status}: {failure.message}"):
         await prometheus.query("q")
@@ -88,7 +92,9 @@ async def test_every_silence_is_a_missing_fact(server: Prometheus, prometheus: P
         b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"many"]}]}}',
     ],
 )
-async def test_what_cannot_be_understood_is_a_missing_fact(server: Prometheus, prometheus: PrometheusClient, body: bytes) -> None:
+async def test_what_cannot_be_understood_is_a_missing_fact(
+    server: Prometheus, prometheus: PrometheusClient, body: bytes
+) -> None:
     server.faults.add(kind="status 200", body=body)
     with pytest.raises(FactsMissingError):
         await prometheus.query("up")
@@ -108,7 +114,9 @@ async def test_firing_alerts_are_found_by_their_exact_name(server: Prometheus, p
     assert (await prometheus.firing('Down",namespace="shop')).samples == ()
 
 
-async def test_absence_is_doubted_unless_the_rule_exists_and_is_healthy(server: Prometheus, prometheus: PrometheusClient) -> None:
+async def test_absence_is_doubted_unless_the_rule_exists_and_is_healthy(
+    server: Prometheus, prometheus: PrometheusClient
+) -> None:
     assert "no alerting rule Down" in str(await prometheus.absence_doubt("Down"))
     server.add_rule(Rule("Down", "up == 0"))
     assert await prometheus.absence_doubt("Down") is None

@@ -124,7 +124,9 @@ async def test_kinds_that_are_not_built_are_refused_by_name(ctx: ActionContext, 
     assert refused.value.code == "kind_not_built"
 
 
-async def test_a_missing_target_is_refused_and_an_unreadable_one_is_a_missing_fact(world: World, ctx: ActionContext) -> None:
+async def test_a_missing_target_is_refused_and_an_unreadable_one_is_a_missing_fact(
+    world: World, ctx: ActionContext
+) -> None:
     with pytest.raises(PlanRefusedError, match="does not exist"):
         await RESTART.plan(ctx, CHECKOUT, PARAMS)
     world.kubernetes.faults.add(kind="status 503")
@@ -135,7 +137,10 @@ async def test_a_missing_target_is_refused_and_an_unreadable_one_is_a_missing_fa
 async def test_a_rollout_under_way_is_waited_for_unless_it_is_our_own(world: World, ctx: ActionContext) -> None:
     await up(world)
     world.kubernetes.health.set("deployments", "shop", "checkout", "healthy", "slow")
-    edit(world, {"template": {**deployment(world)["spec"]["template"], "metadata": {"labels": {"app": "checkout", "v": "2"}}}})
+    edit(
+        world,
+        {"template": {**deployment(world)["spec"]["template"], "metadata": {"labels": {"app": "checkout", "v": "2"}}}},
+    )
     with pytest.raises(PlanRefusedError, match="under way") as refused:
         await RESTART.plan(ctx, CHECKOUT, PARAMS)
     assert refused.value.kind == "wait"
@@ -223,7 +228,8 @@ async def test_after_five_conflicts_nothing_was_done(world: World, ctx: ActionCo
 
 
 @pytest.mark.parametrize(
-    ("kind", "landed"), [("lose_answer", Answer.YES), ("reset", Answer.NO), ("hang", Answer.NO), ("late_answer 3", Answer.YES)]
+    ("kind", "landed"),
+    [("lose_answer", Answer.YES), ("reset", Answer.NO), ("hang", Answer.NO), ("late_answer 3", Answer.YES)],
 )
 async def test_landed_tells_what_a_lost_answer_hid(world: World, ctx: ActionContext, kind: str, landed: Answer) -> None:
     await up(world)
@@ -282,7 +288,9 @@ async def test_a_write_that_came_late_is_found_and_not_repeated(world: World, ct
     assert len(templates(world)) == 1
 
 
-async def test_a_restart_has_no_undo_and_is_kept(world: World, ctx: ActionContext, kubernetes: KubernetesClient) -> None:
+async def test_a_restart_has_no_undo_and_is_kept(
+    world: World, ctx: ActionContext, kubernetes: KubernetesClient
+) -> None:
     await up(world)
     plan = await RESTART.plan(ctx, CHECKOUT, PARAMS)
     assert await RESTART.undo_plan(ctx, plan, FIRST) is None

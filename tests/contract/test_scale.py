@@ -22,7 +22,8 @@ SCALE = action_named("kubernetes.scale")
 OUT = Params(by=2, max_replicas=10)
 IN = Params(by=-1, min_replicas=1)
 FIRST, SECOND = "int_00000000000000000000000001", "int_00000000000000000000000002"
-BEGUN = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251 - later than anything that the sandbox writes
+# Later than anything that the sandbox writes.
+BEGUN = datetime.now(UTC) + timedelta(hours=1)
 
 
 async def up(world: World, plural: str = "deployments", **options: Any) -> None:
@@ -56,7 +57,9 @@ def write_replicas(world: World, count: int, manager: str = "kubectl-scale") -> 
 def autoscaler(name: str, owner: str | None = None, aimed_at: str = "checkout") -> Object:
     metadata: Object = {"name": name, "namespace": "shop"}
     if owner is not None:
-        metadata["ownerReferences"] = [{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": owner, "uid": "u"}]
+        metadata["ownerReferences"] = [
+            {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": owner, "uid": "u"}
+        ]
     aim = {"apiVersion": "apps/v1", "kind": "Deployment", "name": aimed_at}
     return {"metadata": metadata, "spec": {"scaleTargetRef": aim, "minReplicas": 2, "maxReplicas": 9}}
 
@@ -132,7 +135,9 @@ async def test_autoscalers_that_cannot_be_read_stop_plan_and_apply(world: World,
     assert replicas(world) == 3
 
 
-@pytest.mark.parametrize("params", [Params(to=3), Params(by=5, max_replicas=3), Params(by=5, max_replicas=2), Params(by=-2, min_replicas=3)])
+@pytest.mark.parametrize(
+    "params", [Params(to=3), Params(by=5, max_replicas=3), Params(by=5, max_replicas=2), Params(by=-2, min_replicas=3)]
+)
 async def test_nothing_to_change_is_refused_and_never_the_other_direction(
     world: World, ctx: ActionContext, params: Params
 ) -> None:
@@ -183,7 +188,8 @@ async def test_a_restart_in_between_does_not_overtake_the_plan(world: World, ctx
 
 
 @pytest.mark.parametrize(
-    ("kind", "landed"), [("lose_answer", Answer.YES), ("reset", Answer.NO), ("hang", Answer.NO), ("late_answer 3", Answer.YES)]
+    ("kind", "landed"),
+    [("lose_answer", Answer.YES), ("reset", Answer.NO), ("hang", Answer.NO), ("late_answer 3", Answer.YES)],
 )
 async def test_landed_tells_what_a_lost_answer_hid(world: World, ctx: ActionContext, kind: str, landed: Answer) -> None:
     await up(world)
@@ -259,13 +265,17 @@ async def test_nothing_is_put_back_when_somebody_writes_between_plan_and_undo(wo
     assert replicas(world) == 2
 
 
-async def test_nothing_is_put_back_for_another_workload_of_the_name_or_a_new_autoscaler(world: World, ctx: ActionContext) -> None:
+async def test_nothing_is_put_back_for_another_workload_of_the_name_or_a_new_autoscaler(
+    world: World, ctx: ActionContext
+) -> None:
     await up(world)
     plan = await SCALE.plan(ctx, CHECKOUT, IN)
     await apply(ctx, plan)
     world.kubernetes.put("horizontalpodautoscalers", autoscaler("checkout"))
     assert await SCALE.undo_plan(ctx, plan, FIRST) is None
-    world.kubernetes.store.remove(DEPLOYMENTS, world.kubernetes.get("deployments", "shop", "checkout"), Writer("kubectl"))
+    world.kubernetes.store.remove(
+        DEPLOYMENTS, world.kubernetes.get("deployments", "shop", "checkout"), Writer("kubectl")
+    )
     assert await SCALE.undo_plan(ctx, plan, FIRST) is None
     await up(world)
     assert await SCALE.undo_plan(ctx, plan, FIRST) is None

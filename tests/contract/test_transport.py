@@ -10,6 +10,7 @@ from remediator.clients.kubernetes_connect import connect
 from remediator.clients.transport import Rules, WritePermit, open_session, permit
 from remediator.clock import SystemClock
 from remediator.errors import ConfigError, FactsMissingError, NotSentError
+from remediator.sandbox.kubeconfig import write_kubeconfig
 from remediator.sandbox.world import World
 from remediator.settings import Cluster
 from tests.contract.conftest import CHECKOUT, TIMEOUT_S, may_write
@@ -35,10 +36,15 @@ async def test_a_live_write_without_a_permit_is_refused_unsent(world: World, kub
     assert writes(world) == []
 
 
-async def test_a_permit_that_ends_within_the_time_out_is_refused_unsent(world: World, kubernetes: KubernetesClient) -> None:
+async def test_a_permit_that_ends_within_the_time_out_is_refused_unsent(
+    world: World, kubernetes: KubernetesClient
+) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
-    with permit(WritePermit(SystemClock().boottime() + TIMEOUT_S - 0.01)), pytest.raises(NotSentError, match="less than"):
+    with (
+        permit(WritePermit(SystemClock().boottime() + TIMEOUT_S - 0.01)),
+        pytest.raises(NotSentError, match="less than"),
+    ):
         await restart(kubernetes)
     assert writes(world) == []
 
@@ -117,17 +123,15 @@ async def test_loopback_only_refuses_every_other_host_before_connecting(host: st
 async def test_loopback_only_uses_no_proxy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    async with open_session(Rules("read", SystemClock(), TIMEOUT_S, loopback_only=True)) as session:
-        async with session.get(f"{world.kubernetes_url}/readyz") as answered:
-            assert answered.status == 200
+    rules = Rules("read", SystemClock(), TIMEOUT_S, loopback_only=True)
+    async with open_session(rules) as session, session.get(f"{world.kubernetes_url}/readyz") as answered:
+        assert answered.status == 200
 
 
 async def test_connecting_to_another_host_is_refused_at_once(tmp_path: Path) -> None:
-    from remediator.sandbox.kubeconfig import write_kubeconfig
-
     path = write_kubeconfig(tmp_path / "kubeconfig", "https://192.0.2.1:6443", "secret-token")
+    settings = Cluster(kubeconfig=path, loopback_only=True)
     with pytest.raises(ConfigError, match=r"clusters\.prod.*loopback_only") as refused:
-        settings = Cluster(kubeconfig=path, loopback_only=True)
         await connect(settings, name="prod", dry_run=False, clock=SystemClock(), timeout_s=TIMEOUT_S)
     assert "secret-token" not in str(refused.value)
 
@@ -154,7 +158,9 @@ async def test_a_write_is_never_sent_again_by_the_library(world: World) -> None:
 async def test_a_redirected_write_is_not_followed(world: World, kubernetes: KubernetesClient) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
-    world.kubernetes.faults.add(match="PATCH *", kind="status 307", headers={"Location": f"{world.kubernetes_url}/elsewhere"})
+    world.kubernetes.faults.add(
+        match="PATCH *", kind="status 307", headers={"Location": f"{world.kubernetes_url}/elsewhere"}
+    )
     with may_write(), pytest.raises(Exception, match="307"):
         await restart(kubernetes)
     assert writes(world) == [f"PATCH {DEPLOYMENT}"]

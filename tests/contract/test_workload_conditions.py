@@ -33,7 +33,9 @@ async def test_yes_once_every_pod_is_new_and_available(world: World, kubernetes:
     assert (await look(kubernetes, "replicas_ready", target)).answer is Answer.YES
 
 
-async def test_the_old_complete_rollout_is_not_taken_for_the_new_one(world: World, kubernetes: KubernetesClient) -> None:
+async def test_the_old_complete_rollout_is_not_taken_for_the_new_one(
+    world: World, kubernetes: KubernetesClient
+) -> None:
     """Right after the patch the status still describes the generation before."""
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
@@ -53,7 +55,9 @@ async def test_a_crash_loop_is_a_known_no(world: World, kubernetes: KubernetesCl
     assert (ready.answer, ready.seen) == (Answer.NO, "0 of 3 pods are ready")
 
 
-async def test_an_exceeded_progress_deadline_is_a_no_with_the_reason(world: World, kubernetes: KubernetesClient) -> None:
+async def test_an_exceeded_progress_deadline_is_a_no_with_the_reason(
+    world: World, kubernetes: KubernetesClient
+) -> None:
     world.deploy("shop", "checkout", behaviour="never-ready", spec={"progressDeadlineSeconds": 1})
     await world.kubernetes.until(
         lambda: any(c.get("reason") == "ProgressDeadlineExceeded" for c in _status(world).get("conditions", ()))
