@@ -6,7 +6,7 @@ says why (S34), so every one is safe to repeat.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -146,10 +146,11 @@ class Operations:
         self._wake_runner()
         return Ordered(run_id, f"answered {said}: the run goes on from there")
 
-    async def pause(self, scope: str, by: str, reason: str, remind_at: datetime | None = None) -> Paused:
+    async def pause(self, scope: str, by: str, reason: str, remind_after: timedelta | None = None) -> Paused:
         """From the commit on no effect begins in this scope; reading, deciding and pages go on (S23). Ends only by ``resume``.
 
-        ``remind_at``: when the owner is reminded. Repeated by the same person for the same reason, the first pause stands.
+        ``remind_after``: when its owner is reminded that it stands. Repeated by the same person for the same reason, the first
+        pause stands.
 
         Raises:
             InvalidOrderError: a scope that covers nothing.
@@ -165,6 +166,7 @@ class Operations:
             if standing:
                 pause_id = str(standing[0])
             else:
+                remind_at = None if remind_after is None else now + remind_after
                 pause_id = await pauses.begin(tx, scope=covers, by=by, reason=reason, remind_at=remind_at, now=now)
                 for run in await self._in_hand(tx, covers):
                     await self._note(tx, run, "paused", f"{by} paused {covers}: {reason}", by, reason, now)
