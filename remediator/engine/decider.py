@@ -25,8 +25,10 @@ from remediator.store.episodes import EpisodeRow
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 16
-"""Episodes surveyed side by side and recorded in one transaction."""
+_BATCH = 64
+"""Episodes recorded in one transaction: a storm shares the price of a commit."""
+_SURVEYED_AT_ONCE = 16
+"""Episodes that ask the world side by side; more would crowd out the runs."""
 _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
 _CONFIRMED_WITHIN = timedelta(minutes=5)
@@ -62,6 +64,7 @@ class Decider:
         self._reconciler = reconciler
         self._wakeup = wakeup
         self._on_admitted = on_admitted
+        self._surveying = asyncio.Semaphore(_SURVEYED_AT_ONCE)
 
     async def run(self) -> None:
         """Decide until cancelled."""
@@ -78,7 +81,7 @@ class Decider:
     async def decide_due(self) -> int:
         """Decide what is due now, the most urgent first, at most one batch. Returns how many were looked at."""
         async with self._store.read() as connection:
-            due = await episodes.due(connection, self._clock.now(), _AT_ONCE)
+            due = await episodes.due(connection, self._clock.now(), _BATCH)
         if due:
             await self._decide(due)
         told = await dead_letters.tell(
@@ -131,7 +134,8 @@ class Decider:
             matching = self._tools.playbooks().index.candidates(episode.labels)
             if matching and self._is_stale(episode):
                 episode = await self._reconciler.confirm(episode)
-            surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
+            async with self._surveying:
+                surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
             return Case(episode, tuple(surveyed))
         except StoreUnavailableError:
             raise
