@@ -18,12 +18,10 @@ from remediator.clients.workload import (
     Pod,
     Scale,
     Workload,
-    autoscaler_from,
-    pod_from,
     restart_body,
     scale_body,
-    workload_from,
 )
+from remediator.clients.workload_json import autoscaler_from, pod_from, workload_from
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError, OutcomeUnknownError, StepError
 from remediator.targets import WORKLOAD_KINDS, Target

@@ -61,21 +61,16 @@ async def _load(library: Any, cluster: Cluster, configuration: Any, clock: Clock
 
 
 def _keep_credential_fresh(loader: Any, configuration: Any, clock: Clock) -> None:
-    """Ask a kubeconfig's credential plugin again every minute: the library does so once, and tokens expire."""
-    user = getattr(loader, "_user", None)
-    if user is None or "exec" not in user:
-        return
-    renewed = clock.boottime()
+    """Ask the kubeconfig's token file or credential plugin again every minute: the library does so once, and tokens expire."""
+    loaded_at = clock.boottime()
 
-    async def renew(present: Any) -> None:
-        nonlocal renewed
-        if clock.boottime() - renewed < _RENEW_CREDENTIAL_S:
-            return
-        await loader.load_from_exec_plugin()
-        present.api_key["BearerToken"] = loader.token
-        renewed = clock.boottime()
+    async def load_again(present: Any) -> None:
+        nonlocal loaded_at
+        if clock.boottime() - loaded_at >= _RENEW_CREDENTIAL_S:
+            await loader.load_and_set(present)
+            loaded_at = clock.boottime()
 
-    configuration.refresh_api_key_hook = renew
+    configuration.refresh_api_key_hook = load_again
 
 
 class _Pool:

@@ -13,3 +13,11 @@ class Permission:
 
     def __str__(self) -> str:
         return f"{self.verb} on {self.resource}{f'.{self.group}' if self.group else ''}"
+
+
+READ_WORKLOADS = (
+    Permission("apps", "daemonsets", "get"),
+    Permission("apps", "deployments", "get"),
+    Permission("apps", "statefulsets", "get"),
+)
+"""What finding a target needs, whatever is then done to it."""

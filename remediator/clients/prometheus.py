@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 
 from remediator.clients.http_json import HttpJson, items_of
-from remediator.clock import Clock
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
 
@@ -58,13 +57,10 @@ class AlertRule:
 class PrometheusClient:
     """Reads from one server; raises FactsMissingError and nothing else."""
 
-    def __init__(
-        self, url: str, credential: Credential, session: aiohttp.ClientSession, timeout_s: float, clock: Clock
-    ) -> None:
+    def __init__(self, url: str, credential: Credential, session: aiohttp.ClientSession, timeout_s: float) -> None:
         self.url = url
         self._http = HttpJson(url, credential, session, timeout_s)
         self._timeout_s = timeout_s
-        self._clock = clock
 
     async def query(self, promql: str) -> Vector:
         """Evaluate an instant query at the server's present time."""
@@ -100,12 +96,15 @@ class PrometheusClient:
             ) from None
 
     async def absence_doubt(self, alertname: str) -> str | None:
-        """Why the absence of this alert's series proves nothing here; None if it does: the rule exists and is healthy (S26)."""
+        """Why the absence of this alert's series proves nothing here; None if it does: the rule exists and is healthy (S26).
+
+        How fresh it is, is judged by the server's own clock (S28).
+        """
         rules = await self.alert_rules(alertname)
         if not rules:
             return f"no alerting rule {alertname} exists in Prometheus"
-        now = self._clock.now()
-        if any(not rule.trustworthy(now) for rule in rules):
+        now = (await self.query("time()")).at
+        if now is None or any(not rule.trustworthy(now) for rule in rules):
             return f"the alerting rule {alertname} is not evaluated, or with errors"
         return None
 

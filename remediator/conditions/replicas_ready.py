@@ -6,9 +6,8 @@ from pydantic import Field
 
 from remediator.answers import Answer
 from remediator.clients.kubernetes_errors import TargetNotFoundError
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import READ_WORKLOADS, Permission
 from remediator.conditions.base import ConditionParams, Known, Look, World
-from remediator.conditions.rollout_complete import READ_WORKLOADS
 from remediator.errors import FactsMissingError
 from remediator.targets import Target
 

@@ -73,7 +73,7 @@ def both(
 ) -> World:
     return World(
         kubernetes,
-        PrometheusClient(prometheus.url, Credential(), session, 1.0, SystemClock()),
+        PrometheusClient(prometheus.url, Credential(), session, 1.0),
         AlertmanagerPeers([alertmanager.url], Credential(), session, 1.0, SystemClock()),
     )
 

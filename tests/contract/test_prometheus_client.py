@@ -33,7 +33,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def prometheus(server: Prometheus, session: aiohttp.ClientSession) -> PrometheusClient:
-    return PrometheusClient(server.url, Credential(), session, 1.0, SystemClock())
+    return PrometheusClient(server.url, Credential(), session, 1.0)
 
 
 async def test_values_are_numbers_with_the_servers_time(server: Prometheus, prometheus: PrometheusClient) -> None:

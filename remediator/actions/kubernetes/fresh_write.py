@@ -7,7 +7,7 @@ from remediator.actions.base import ActionContext, Applied, PlanRefusedError
 from remediator.clients.kubernetes_errors import ConflictError, TargetNotFoundError
 from remediator.clients.rollout import rollout_of
 from remediator.clients.workload import Workload
-from remediator.errors import OvertakenError
+from remediator.errors import FactsMissingError, OvertakenError, TransientError
 from remediator.runs.plan import Plan
 from remediator.targets import Target
 
@@ -60,7 +60,7 @@ async def write_fresh(
     plan: Plan,
     *,
     present: Callable[[Workload], Awaitable[Dependencies]],
-    marked: Callable[[Workload], Awaitable[bool]],
+    marked: Callable[[Workload], bool],
     write: Callable[[Workload], Awaitable[Applied]],
 ) -> Applied:
     """Carry a plan out once.
@@ -70,27 +70,28 @@ async def write_fresh(
 
     Raises:
         OvertakenError: the target is gone, another, or not as planned; nothing was written.
-        ConflictError: somebody else wrote each of the times that we read; nothing was written.
+        TransientError: it could not be read, or (ConflictError) somebody else wrote each time that we read; nothing was written.
     """
-    conflict: ConflictError | None = None
-    for _ in range(READS):
+    for reads_left in reversed(range(READS)):
         try:
             workload = await ctx.kubernetes.workload(plan.target)
+            if workload.uid != plan.uid:
+                raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
+            if marked(workload):
+                return Applied(f"{plan.summary} (found done already)", {"generation": workload.generation})
+            _compare(plan, await present(workload))
         except TargetNotFoundError:
             raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
-        if workload.uid != plan.uid:
-            raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
-        if await marked(workload):
-            return Applied(f"{plan.summary} (found done already)", {"generation": workload.generation})
-        _compare(plan, await present(workload))
+        except FactsMissingError as error:
+            raise TransientError(f"nothing was written: {error}") from None
         try:
             return await write(workload)
-        except ConflictError as error:
-            conflict = error
         except TargetNotFoundError:
             raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
-    assert conflict is not None  # noqa: S101 - the loop ran
-    raise conflict
+        except ConflictError:
+            if not reads_left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _compare(plan: Plan, present: Dependencies) -> None:

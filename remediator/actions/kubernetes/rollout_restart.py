@@ -77,14 +77,13 @@ class RolloutRestart:
         async def present(workload: Workload) -> Dependencies:
             return _present(workload)
 
-        async def marked(workload: Workload) -> bool:
-            return workload.intent == intent_id
-
         async def write(workload: Workload) -> Applied:
             after = await ctx.kubernetes.restart(workload, intent_id, ctx.kubernetes.now())
             return Applied(plan.summary, {"generation": after.generation, "template": after.template_hash})
 
-        return await write_fresh(ctx, plan, present=present, marked=marked, write=write)
+        return await write_fresh(
+            ctx, plan, present=present, marked=lambda found: found.intent == intent_id, write=write
+        )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
         del begun_at  # the mark names the intent itself

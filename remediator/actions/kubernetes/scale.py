@@ -121,7 +121,7 @@ class Scale:
                 "written_by": _writer(workload),
             }
 
-        async def marked(workload: Workload) -> bool:
+        def marked(workload: Workload) -> bool:
             return scale_marked_by(workload, intent_id)
 
         async def write(workload: Workload) -> Applied:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from remediator.clients.workload import Workload, workload_from
+from remediator.clients.workload import Workload
+from remediator.clients.workload_json import workload_from
 from remediator.targets import Target
 from tests.support.clock import T0
 

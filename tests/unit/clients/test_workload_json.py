@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.workload import autoscaler_from, pod_from, selector_of, template_hash
+from remediator.clients.workload_json import autoscaler_from, pod_from, selector_of, template_hash
 from tests.unit.clients.documents import workload
 
 JSON = st.recursive(

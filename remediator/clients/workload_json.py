@@ -1,0 +1,172 @@
+"""From the API's JSON to our types. Raises KeyError, TypeError, ValueError or AttributeError for what is not as expected."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from remediator.clients.workload import Autoscaler, Manager, Pod, Workload
+from remediator.targets import Target
+
+
+def template_hash(template: Mapping[str, Any]) -> str:
+    """Equal for equal templates, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(template, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def workload_from(target: Target, document: Mapping[str, Any], read_at: datetime) -> Workload:
+    """Read a Deployment, StatefulSet or DaemonSet."""
+    metadata, spec, status = document["metadata"], document["spec"], document.get("status") or {}
+    template = spec["template"]
+    strategy, partition = _strategy(target.kind, spec)
+    managers = tuple(_manager(entry) for entry in metadata.get("managedFields") or ())
+    counts = _daemon_counts(status) if target.kind == "daemonset" else _counts(spec, status)
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return Workload(
+        target=target,
+        uid=str(metadata["uid"]),
+        resource_version=str(metadata["resourceVersion"]),
+        generation=int(metadata.get("generation") or 0),
+        observed_generation=int(status.get("observedGeneration") or 0),
+        **counts,
+        paused=bool(spec.get("paused")),
+        strategy=strategy,
+        partition=partition,
+        template_hash=template_hash(template),
+        template_annotations=(template.get("metadata") or {}).get("annotations") or {},
+        labels=labels,
+        annotations=annotations,
+        progress_deadline_exceeded=_deadline_exceeded(status),
+        owners=_owners(metadata, labels, annotations, managers),
+        managers=managers,
+        selector=selector_of(spec.get("selector") or {}),
+        read_at=read_at,
+    )
+
+
+def _strategy(kind: str, spec: Mapping[str, Any]) -> tuple[str, int]:
+    given = spec.get("strategy" if kind == "deployment" else "updateStrategy") or {}
+    rolling = given.get("rollingUpdate") or {}
+    return str(given.get("type") or "RollingUpdate"), int(rolling.get("partition") or 0)
+
+
+def _counts(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, int]:
+    wanted = spec.get("replicas")
+    return {
+        "replicas": 1 if wanted is None else int(wanted),
+        "total": int(status.get("replicas") or 0),
+        "updated": int(status.get("updatedReplicas") or 0),
+        "ready": int(status.get("readyReplicas") or 0),
+        "available": int(status.get("availableReplicas") or 0),
+    }
+
+
+def _daemon_counts(status: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "replicas": int(status.get("desiredNumberScheduled") or 0),
+        "total": int(status.get("currentNumberScheduled") or 0),
+        "updated": int(status.get("updatedNumberScheduled") or 0),
+        "ready": int(status.get("numberReady") or 0),
+        "available": int(status.get("numberAvailable") or 0),
+    }
+
+
+def _deadline_exceeded(status: Mapping[str, Any]) -> bool:
+    return any(
+        condition.get("type") == "Progressing"
+        and condition.get("status") == "False"
+        and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in status.get("conditions") or ()
+    )
+
+
+def _manager(entry: Mapping[str, Any]) -> Manager:
+    time = entry.get("time")
+    return Manager(
+        name=str(entry.get("manager") or ""),
+        operation=str(entry.get("operation") or ""),
+        subresource=str(entry.get("subresource") or ""),
+        at=datetime.fromisoformat(time) if time else None,
+        fields=entry.get("fieldsV1") or {},
+    )
+
+
+def _owners(
+    metadata: Mapping[str, Any],
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    managers: tuple[Manager, ...],
+) -> tuple[str, ...]:
+    found = [
+        f"{owner['kind']} {owner['name']}" for owner in metadata.get("ownerReferences") or () if owner.get("controller")
+    ]
+    marks: tuple[tuple[str, str | None], ...] = (
+        ("Argo CD application", annotations.get("argocd.argoproj.io/tracking-id", "").partition(":")[0]),
+        ("Argo CD application", labels.get("argocd.argoproj.io/instance")),
+        ("Flux kustomization", labels.get("kustomize.toolkit.fluxcd.io/name")),
+        ("Flux helm release", labels.get("helm.toolkit.fluxcd.io/name")),
+        ("Helm release", annotations.get("meta.helm.sh/release-name")),
+    )
+    found += [f"{what} {name}" for what, name in marks if name]
+    tools = {
+        "argocd-controller": "Argo CD",
+        "argocd-application-controller": "Argo CD",
+        "kustomize-controller": "Flux",
+        "helm-controller": "Flux",
+        "helm": "Helm",
+    }
+    named = {tools[manager.name] for manager in managers if manager.name in tools}
+    found += [tool for tool in sorted(named) if not any(known.startswith(tool) for known in found)]
+    return tuple(dict.fromkeys(found))
+
+
+_OPERATORS = {"In": "in", "NotIn": "notin"}
+
+
+def selector_of(selector: Mapping[str, Any]) -> str:
+    """A LabelSelector in the syntax of ``labelSelector=``."""
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for term in selector.get("matchExpressions") or ():
+        key, operator = term["key"], term["operator"]
+        if operator in _OPERATORS:
+            parts.append(f"{key} {_OPERATORS[operator]} ({','.join(sorted(term['values']))})")
+        else:
+            parts.append(key if operator == "Exists" else f"!{key}")
+    return ",".join(parts)
+
+
+def autoscaler_from(document: Mapping[str, Any]) -> Autoscaler:
+    """Read a HorizontalPodAutoscaler (autoscaling/v2)."""
+    metadata, spec = document["metadata"], document["spec"]
+    name = str(metadata["name"])
+    owned_by = [
+        str(owner["name"]) for owner in metadata.get("ownerReferences") or () if owner.get("kind") == "ScaledObject"
+    ]
+    if not owned_by and name.startswith("keda-hpa-"):
+        owned_by = [name.removeprefix("keda-hpa-")]
+    minimum = spec.get("minReplicas")
+    return Autoscaler(
+        namespace=str(metadata["namespace"]),
+        name=name,
+        min_replicas=1 if minimum is None else int(minimum),
+        max_replicas=int(spec["maxReplicas"]),
+        scaled_object=owned_by[0] if owned_by else None,
+    )
+
+
+def pod_from(document: Mapping[str, Any]) -> Pod:
+    """Read a Pod."""
+    metadata, status = document["metadata"], document.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    waiting = [str((container.get("state") or {}).get("waiting", {}).get("reason") or "") for container in containers]
+    return Pod(
+        name=str(metadata["name"]),
+        uid=str(metadata["uid"]),
+        node=str((document.get("spec") or {}).get("nodeName") or ""),
+        phase=str(status.get("phase") or ""),
+        ready=any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ()),
+        terminating=bool(metadata.get("deletionTimestamp")),
+        restarts=sum(int(container.get("restartCount") or 0) for container in containers),
+        waiting=next((reason for reason in waiting if reason), ""),
+    )
