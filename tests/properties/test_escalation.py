@@ -65,7 +65,6 @@ class World:
         default_factory=lambda: IncidentFacts(T0, "inc_1", Severity.CRITICAL, T0, 0, frozenset({Severity.CRITICAL}), 1)
     )
     open: bool = True
-    closed_with: tuple[Told, ...] = ()
 
     def happen(self, what: str, how: object) -> None:
         facts = self.facts
@@ -116,6 +115,9 @@ class World:
             key = levels.dedup_key(self.facts.incident_id, self.facts.recurrences)
             if judgement.page is not None:
                 told = (*told, Told(key, "trigger", judgement.page.cause))
+            if judgement.resolve and not judgement.close:
+                held = levels.holding(told, key)
+                assert held and all(cause.startswith("approve:") for cause in held), "only requests are withdrawn (S34)"
             if judgement.resolve:
                 told += tuple(Told(k, "resolve", f"over+{levels.resolves(told, k)}") for k in levels.triggered(told))
             self.facts = replace(self.facts, told=told)
