@@ -13,6 +13,7 @@ from remediator.sandbox.kubernetes.server import KubernetesApi
 from remediator.sandbox.timekeeping import Pace
 from tests.unit.sandbox.manifests import Untyped, deployed, restart, rolled_out
 
+SHORT_DEADLINE = {"progressDeadlineSeconds": 2}
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -98,7 +99,7 @@ async def test_a_paused_deployment_takes_the_patch_and_rolls_nothing(apps: Untyp
 
 async def test_a_rollout_whose_pods_never_get_ready_exceeds_its_deadline(apps: Untyped, cluster: KubernetesApi) -> None:
     cluster.health.set("deployments", "shop", "checkout", "healthy", on_restart="never-ready")
-    await deployed(cluster, spec={"progressDeadlineSeconds": 2})
+    await deployed(cluster, spec=SHORT_DEADLINE)
     await restarted(apps, cluster)
     await cluster.until(lambda: reason(cluster, "Progressing") == "ProgressDeadlineExceeded")
     status = get(cluster)["status"]
@@ -106,6 +107,22 @@ async def test_a_rollout_whose_pods_never_get_ready_exceeds_its_deadline(apps: U
     progressing = condition(status, "Progressing")
     assert progressing is not None
     assert progressing["status"] == "False"
+
+
+async def test_broken_old_pods_stay_while_the_new_one_is_not_available(apps: Untyped, cluster: KubernetesApi) -> None:
+    cluster.health.set("deployments", "shop", "checkout", "crash-loop", on_restart="never-ready")
+    cluster.put("deployments", workloads.manifest("deployments", "shop", "checkout", spec=SHORT_DEADLINE))
+    await cluster.until(lambda: workloads.is_crash_looping(cluster, "deployments", "shop", "checkout"))
+    patched = await restarted(apps, cluster)
+
+    def stuck() -> bool:
+        seen = get(cluster)["status"]["observedGeneration"] == patched.metadata.generation
+        return seen and reason(cluster, "Progressing") == "ProgressDeadlineExceeded"
+
+    await cluster.until(stuck)
+    status = get(cluster)["status"]
+    assert (status["replicas"], status["updatedReplicas"], status["unavailableReplicas"]) == (4, 1, 4)
+    assert reason(cluster, "Available") == "MinimumReplicasUnavailable"
 
 
 async def test_undoing_to_the_old_template_finds_its_replica_set_and_numbers_it_anew(
