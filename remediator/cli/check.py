@@ -1,0 +1,131 @@
+"""``remediator check``: playbooks, offline."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remediator.cli.options import ConfigOption, Output, OutputOption, config_or_default
+from remediator.cli.show import as_json, fail_each, line
+
+if TYPE_CHECKING:
+    from remediator.errors import ConfigError
+    from remediator.playbooks.loading import LoadedSet
+    from remediator.settings import Settings
+
+
+def check(
+    path: Annotated[
+        Path | None, typer.Argument(help="directory of playbooks, or one file; by default the one that settings name")
+    ] = None,
+    config: ConfigOption = None,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="also folders named drafts; parts that are not built yet are accepted")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check playbooks and settings without a service. Prints every problem as file:line; exit code 1 if there is one.
+
+    Example: remediator check playbooks --drafts
+    """
+    import os
+
+    from remediator.errors import ConfigError
+    from remediator.playbooks.loading import PlaybookErrors
+    from remediator.settings import load_settings
+
+    try:
+        settings = load_settings(config_or_default(config), os.environ)
+    except ConfigError as error:
+        fail_each(error)
+    try:
+        loaded = load(path or settings.playbooks, settings, drafts=drafts)
+    except PlaybookErrors as errors:
+        _print(output, errors.problems, (), 0, None)
+        raise typer.Exit(1) from None
+    _print(output, (), loaded.warnings, len(loaded.playbooks), None if drafts else _backstop(loaded, settings))
+
+
+def load(path: Path, settings: "Settings", *, drafts: bool = False) -> "LoadedSet":
+    """The playbooks of a directory or of one file.
+
+    Raises:
+        PlaybookErrors: everything that is wrong.
+    """
+    from importlib.metadata import version
+
+    from remediator.actions import ACTIONS
+    from remediator.conditions import CONDITIONS
+    from remediator.playbooks.library import load_directory
+    from remediator.playbooks.loading import Loading
+
+    actions = {action.name: action.params for action in ACTIONS}
+    conditions = {condition.name: condition.params for condition in CONDITIONS}
+    if not path.is_file():
+        return load_directory(
+            path, action_params=actions, condition_params=conditions, drafts=drafts, vars_overrides=settings.vars
+        )
+    loading = Loading(actions, conditions, drafts, settings.vars, None, version("remediator"))
+    return loading.load({str(path): _text_of(path)}, str(path), "")
+
+
+def _text_of(path: Path) -> "str | ConfigError":
+    from remediator.errors import ConfigError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return ConfigError(path, None, f"cannot be read: {error}", "give a readable UTF-8 file")
+
+
+def _backstop(loaded: "LoadedSet", settings: "Settings") -> str:
+    """How long Alertmanager's own route to PagerDuty must wait, so that a dead remediator means a late page, never none (S30)."""
+    from datetime import timedelta
+
+    from remediator.durations import format_duration
+
+    waits = [(after, f"escalation.page_after.{severity}") for severity, after in settings.escalation.page_after.items()]
+    for playbook in loaded.playbooks:
+        waits += [(rule.after, f"playbook {playbook.name}") for rule in playbook.escalate if rule.after is not None]
+    longest, where = max(waits, default=(timedelta(0), "nothing"))
+    wait = format_duration(longest + timedelta(minutes=5))
+    return (
+        f"the longest wait before a page is {format_duration(longest)} ({where}): "
+        f"Alertmanager's backstop route needs group_wait: {wait} or longer (S30)"
+    )
+
+
+def _print(
+    output: Output,
+    problems: "Iterable[ConfigError]",
+    warnings: "Iterable[ConfigError]",
+    playbooks: int,
+    note: str | None,
+) -> None:
+    listed, warned = list(problems), list(warnings)
+    if output is Output.JSON:
+        as_json(
+            {
+                "ok": not listed,
+                "playbooks": playbooks,
+                "problems": [_json(problem) for problem in listed],
+                "warnings": [_json(warning) for warning in warned],
+                "notes": [note] if note else [],
+            }
+        )
+        return
+    for problem in listed:
+        line(("error: ", "red"), str(problem))
+    for warning in warned:
+        line(("warning: ", "yellow"), str(warning))
+    if listed:
+        line(f"{len(listed)} problem{'s' if len(listed) > 1 else ''}; nothing of it would be loaded")
+        return
+    line((f"{playbooks} playbook{'' if playbooks == 1 else 's'} good", "green"))
+    if note:
+        line(f"note: {note}")
+
+
+def _json(problem: "ConfigError") -> dict[str, Any]:
+    return {"file": problem.path, "line": problem.line, "message": problem.message, "remedy": problem.remedy}

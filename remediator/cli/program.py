@@ -1,0 +1,42 @@
+"""The program: which commands there are."""
+
+import typer
+
+from remediator.cli import (
+    approve,
+    cancel,
+    check,
+    decisions,
+    demo,
+    explain,
+    incidents,
+    pause,
+    reject,
+    resume,
+    runs,
+    schema,
+    serve,
+)
+
+app = typer.Typer(
+    name="remediator",
+    help="Takes Alertmanager's alerts, runs guarded remedies, verifies them, undoes them, pages people.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Typer's own would print local variables, and with them a token.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command()(check.check)
+app.command()(schema.schema)
+app.command()(explain.explain)
+app.command()(demo.demo)
+app.command()(incidents.incidents)
+app.command()(decisions.decisions)
+app.add_typer(runs.app, name="runs")
+app.command()(approve.approve)
+app.command()(reject.reject)
+app.command()(cancel.cancel)
+app.command()(pause.pause)
+app.command()(resume.resume)
