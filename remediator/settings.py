@@ -151,9 +151,20 @@ class ApiToken(_WithSecret):
         return self
 
 
+class Trusted(_Settings):
+    """A level given to one content of a playbook; when its match, target or remedies change it is void (S14)."""
+
+    level: AutonomyLevel = Field(description="how much it may do by itself")
+    content: str = Field(
+        pattern=r"^[0-9a-f]{16}$", description="the content that is trusted, as `remediator check` and pages print it"
+    )
+
+
 class AutonomySettings(_Settings):
     start: AutonomyLevel = Field("propose", description="highest level of a playbook that settings do not name")
-    playbooks: Mapping[str, AutonomyLevel] = Field({}, description="level of single playbooks, by name")
+    playbooks: Mapping[str, AutonomyLevel | Trusted] = Field(
+        {}, description="by name: a level lowers a playbook; {level, content} can also raise it above start"
+    )
 
 
 class Totals(_Settings):

@@ -23,13 +23,27 @@ def in_force(playbook: Playbook, facts: Facts) -> InForce:
 
 def level_of(playbook: Playbook, outside: AutonomyFacts, severity: Severity | None) -> InForce:
     """The lowest level wins; among equals the first named below. ``severity`` is None when no alert is meant."""
-    setting = f"settings.autonomy.playbooks.{playbook.name}"
-    levels = [
-        InForce(playbook.autonomy, f"autonomy in the file of {playbook.name}"),
-        InForce(outside.settings, setting if outside.named else f"settings.autonomy.start; raise it with {setting}"),
-    ]
+    levels = [InForce(playbook.autonomy, f"autonomy in the file of {playbook.name}"), _by_settings(playbook, outside)]
     if outside.ladder is not None and outside.ladder.content_hash == playbook.content_hash:
-        levels.append(InForce(outside.ladder.level, f"the autonomy ladder; {setting} cannot go above it"))
+        levels.append(InForce(outside.ladder.level, "the autonomy ladder"))
     if severity is Severity.UNKNOWN:
         levels.append(InForce(Autonomy.PROPOSE, "the alert's severity, which settings.severities does not know"))
     return min(levels, key=lambda found: found.level.rank)
+
+
+def _by_settings(playbook: Playbook, outside: AutonomyFacts) -> InForce:
+    """What settings say. They raise a playbook above ``start`` only for the content that they name."""
+    setting = f"settings.autonomy.playbooks.{playbook.name}"
+    raise_it = f"{setting}: {{level: {playbook.autonomy}, content: {playbook.content_hash}}}"
+    if outside.named is None:
+        return InForce(outside.start, f"settings.autonomy.start; raise it with {raise_it}")
+    if outside.named.rank <= outside.start.rank:
+        return InForce(outside.named, f"{setting}; raise it with {raise_it}")
+    if outside.content is None:
+        return InForce(
+            outside.start, f"settings.autonomy.start, since {setting} names no content; raise it with {raise_it}"
+        )
+    if outside.content != playbook.content_hash:
+        changed = f"its match, target or remedies changed since {setting} trusted {outside.content}"
+        return InForce(outside.start, f"settings.autonomy.start: {changed}; raise it again with {raise_it}")
+    return InForce(outside.named, setting)

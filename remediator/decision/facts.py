@@ -84,9 +84,12 @@ class Ladder:
 class AutonomyFacts:
     """Levels from outside the playbook file."""
 
-    settings: Autonomy
-    named: bool
-    """Settings name this playbook; else ``settings`` is ``autonomy.start``."""
+    start: Autonomy
+    """``settings.autonomy.start``."""
+    named: Autonomy | None = None
+    """What ``settings.autonomy.playbooks`` says of this playbook."""
+    content: str | None = None
+    """The content that settings trust with it (S14)."""
     ladder: Ladder | None = None
 
 

@@ -12,7 +12,7 @@ from remediator.conditions.base import EpisodeView, Known
 from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder, Limits, PauseFact
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
-from remediator.settings import Settings
+from remediator.settings import Settings, Trusted
 from remediator.store import autonomy, episodes, ledger, locks, meta, pauses
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
@@ -78,8 +78,10 @@ async def complete(
 
 def autonomy_facts(settings: Settings, playbook: str, ladder: Ladder | None) -> AutonomyFacts:
     """Levels from outside the playbook's file (S14)."""
-    level = settings.autonomy.playbooks.get(playbook, settings.autonomy.start)
-    return AutonomyFacts(Autonomy(level), playbook in settings.autonomy.playbooks, ladder)
+    start, named = Autonomy(settings.autonomy.start), settings.autonomy.playbooks.get(playbook)
+    if isinstance(named, Trusted):
+        return AutonomyFacts(start, Autonomy(named.level), named.content, ladder)
+    return AutonomyFacts(start, None if named is None else Autonomy(named), None, ladder)
 
 
 def own_ground(settings: Settings, target: Target | None) -> str | None:
