@@ -1,0 +1,177 @@
+"""Where a scenario plays: a simulated world here, the service in a process that is killed and started again as a supervisor would."""
+
+import asyncio
+import inspect
+import signal
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from remediator.sandbox.world import World
+from tests.crash.nursery import Kill, Nursery, Victim
+from tests.support.service import API_TOKEN, TOKEN, body, settings_for
+
+_LOOK_AGAIN_S = 0.03
+
+
+class Stage:
+    """One service on one world. Everything that the scenario sends is sent again until it is answered."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        directory: Path,
+        nursery: Nursery,
+        session: aiohttp.ClientSession,
+        kills: Sequence[Kill],
+        changes: Mapping[str, Any],
+    ) -> None:
+        """``kills``: where the first process dies, then the second ...; the one after them lives."""
+        self.world = world
+        self.victims: list[Victim] = []
+        self.acknowledged: list[Mapping[str, Any]] = []
+        """Alerts of webhooks that were answered 200."""
+        self._directory = directory
+        self._nursery = nursery
+        self._session = session
+        self._kills = list(kills)
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._overrides = {name.replace("__", "."): value for name, value in changes.items()} | {"listen.port": port}
+        settings_for(world, directory, **{name.replace(".", "__"): value for name, value in self._overrides.items()})
+
+    @property
+    def database(self) -> Path:
+        return self._directory / "remediator.sqlite"
+
+    @property
+    def reached(self) -> list[str]:
+        """Points, in order, over all processes."""
+        return [point for victim in self.victims for point in victim.reached]
+
+    async def supervise(self) -> None:
+        """Start the service, and again whenever it was killed where it should be; until ``stop``. Nothing else may end it."""
+        for kill in [*self._kills, None]:
+            victim = await self.start(kill)
+            await victim.exited.wait()
+            if kill is None or victim.dying_at != kill[0] or victim.status != -signal.SIGKILL:
+                assert victim.status == 0, f"ended with {victim.status}:\n{victim.last_words()}"
+                return
+
+    async def start(self, kill: Kill | None = None, *, through: str = "probe") -> Victim:
+        """One process, not supervised."""
+        victim = await self._nursery.start(
+            settings=self._directory / "remediator.yaml",
+            overrides=self._overrides,
+            log=self._directory / "remediator.log",
+            kill=kill,
+            through=through,
+        )
+        self.victims.append(victim)
+        return victim
+
+    async def stop(self) -> None:
+        """SIGTERM; returns when the process has ended."""
+        self.victims[-1].signal(signal.SIGTERM)
+        await self.victims[-1].exited.wait()
+
+    async def post(self, document: Mapping[str, Any]) -> int:
+        """One webhook, sent until it is answered with anything but 503; returns the status."""
+        while True:
+            try:
+                async with self._session.post(
+                    f"{self.url}/webhook/alertmanager", json=document, headers={"Authorization": f"Bearer {TOKEN}"}
+                ) as answer:
+                    if answer.status != 503:
+                        return answer.status
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def alert(self, *alerts: Mapping[str, Any], group_key: str = "{}:{}") -> None:
+        """A webhook with these alerts, sent until it is acknowledged."""
+        status = await self.post(body(*alerts, group_key=group_key))
+        assert status == 200, status
+        self.acknowledged.extend(alerts)
+
+    async def order(self, path: str, **json: Any) -> None:
+        """An operator's POST to /api/v1. After a lost answer it is given again, and may then come too late: 409."""
+        accepted = {200}
+        while True:
+            try:
+                async with self._session.post(
+                    f"{self.url}/api/v1/{path}", json=json, headers={"Authorization": f"Bearer {API_TOKEN}"}
+                ) as answer:
+                    assert answer.status in accepted, f"{path}: {answer.status} {await answer.text()}"
+                    return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                accepted = {200, 409}
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What the database file says now, read beside the service; nothing while there is no such table yet."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=2)) as connection:
+                connection.row_factory = sqlite3.Row
+                return [dict(row) for row in connection.execute(query, values)]
+        except sqlite3.OperationalError:
+            return []
+
+    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 25.0) -> Any:
+        """Wait until it is true; returns what it gave. Polls: it looks at another process."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    found = condition()
+                    if inspect.isawaitable(found):
+                        found = await found
+                    if found:
+                        return found
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            raise AssertionError(f"did not come true in {within_s:g} s: {what}") from None
+
+    async def run_in(self, *states: str) -> dict[str, Any]:
+        """Wait for a run in one of these states."""
+        marks = ", ".join("?" * len(states))
+        found = await self.until(
+            lambda: self.rows(f"SELECT * FROM runs WHERE state IN ({marks})", *states), f"a run in {states}"
+        )
+        return dict(found[0])
+
+    async def ended(self, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until so many runs have ended."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            found = self.rows("SELECT * FROM runs WHERE state = 'ended' ORDER BY created_at")
+            return found if len(found) >= count else None
+
+        return list(await self.until(enough, f"{count} ended runs"))
+
+
+@asynccontextmanager
+async def staged(
+    directory: Path, nursery: Nursery, *, playbooks: Sequence[str], kills: Sequence[Kill] = (), **changes: Any
+) -> AsyncIterator[Stage]:
+    """A world and a stage on it; nothing is started yet."""
+    folder = directory / "playbooks"
+    folder.mkdir()
+    for number, text in enumerate(playbooks):
+        (folder / f"p{number}.yaml").write_text(text)
+    timeout = aiohttp.ClientTimeout(total=5.0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with World(speed=6) as world, aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        yield Stage(world=world, directory=directory, nursery=nursery, session=session, kills=kills, changes=changes)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

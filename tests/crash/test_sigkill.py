@@ -1,0 +1,128 @@
+"""SIGKILL at every point, then a fresh start: nothing acknowledged is lost, nothing is done twice, nothing is left hanging.
+
+A first play of each scenario, without a kill, writes down which points it passes. Then it is played again for each of them, and the
+process is killed there. ``REMEDIATOR_CRASH_ALL=1`` kills at every time that a point is passed, not only at some.
+``REMEDIATOR_CRASH_ONLY=<scenario>:<point>:<nth>[,<point>:<nth>]`` plays one alone; failures print it.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.crash import points, verdict
+from tests.crash.nursery import Kill, Nursery
+from tests.crash.scenarios import SCENARIOS
+from tests.crash.stage import Stage, staged
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
+
+_ALL = os.environ.get("REMEDIATOR_CRASH_ALL") == "1"
+_ONLY = os.environ.get("REMEDIATOR_CRASH_ONLY", "")
+_SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
+_AT_ONCE = 4
+_LATER_PASSES = 6
+"""Beside the first pass of each point, so many later ones per scenario, chosen by the seed."""
+_DOUBLE_KILLS = 2
+"""Plays per scenario in which the process that takes over dies too."""
+_PLAY_S = 60.0
+
+_passed: dict[str, list[str]] = {}
+"""Points in order, by scenario, of the play without a kill."""
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
+
+
+async def play(name: str, directory: Path, nursery: Nursery, kills: Sequence[Kill] = ()) -> Stage:
+    """One play from the first alert to a clean stop; raises what is wrong at its end."""
+    scenario = SCENARIOS[name]
+    directory.mkdir()
+    async with staged(directory, nursery, playbooks=scenario.playbooks, kills=kills, **scenario.settings) as stage:
+        async with asyncio.timeout(_PLAY_S), asyncio.TaskGroup() as group:
+            group.create_task(stage.supervise())
+            await scenario.play(stage)
+            await verdict.check(stage, fixed=scenario.fixed)
+            await stage.stop()
+        verdict.check_stopped(stage)
+    return stage
+
+
+async def passed(name: str, directory: Path, nursery: Nursery) -> list[str]:
+    """The points that this scenario passes when nobody disturbs it."""
+    if name not in _passed:
+        stage = await play(name, directory / f"{name}-undisturbed", nursery)
+        _passed[name] = stage.reached
+    return _passed[name]
+
+
+def kills_for(name: str, reached: Sequence[str]) -> list[tuple[Kill, ...]]:
+    """Where to kill: the first pass of every point, and some later ones; twice in a row now and then."""
+    if _ONLY:
+        only, _, chain = _ONLY.partition(":")
+        if only != name:
+            pytest.skip(f"REMEDIATOR_CRASH_ONLY={_ONLY}")
+        return [tuple((point, int(nth)) for point, _, nth in (one.rpartition(":") for one in chain.split(",")))]
+    counts = Counter(reached)
+    first: list[tuple[Kill, ...]] = [((point, 1),) for point in counts]
+    later: list[tuple[Kill, ...]] = [
+        ((point, nth),) for point, count in counts.items() for nth in range(2, count + 1) if "heartbeat" not in point
+    ]
+    chance = random.Random(f"{_SEED}:{name}")
+    if not _ALL:
+        later = chance.sample(later, min(_LATER_PASSES, len(later)))
+    begun = [point for point in counts if point.startswith(("commit.begin_step.", "send.kubernetes."))] or list(counts)
+    second = ("commit.recover.before", "commit.recover.after", "commit.claim_runs.after", "commit.end_step.before")
+    double = [((chance.choice(begun), 1), (chance.choice(second), 1)) for _ in range(_DOUBLE_KILLS)]
+    return [*first, *later, *double]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_killed_anywhere_it_loses_nothing_and_repeats_nothing(
+    name: str, tmp_path: Path, nursery: Nursery
+) -> None:
+    async with nursery.attached():
+        chosen = kills_for(name, await passed(name, tmp_path, nursery))
+        gate = asyncio.Semaphore(_AT_ONCE)
+        wrong: list[str] = []
+
+        async def one(number: int, kills: tuple[Kill, ...]) -> None:
+            spelt = ",".join(f"{point}:{nth}" for point, nth in kills)
+            async with gate:
+                try:
+                    stage = await play(name, tmp_path / str(number), nursery, kills)
+                    died_at = [victim.dying_at for victim in stage.victims if victim.dying_at]
+                    if kills[0][1] == 1 and died_at[:1] != [kills[0][0]]:
+                        raise AssertionError("the point was passed undisturbed, but not reached this time")
+                except Exception as error:
+                    log = tmp_path / str(number) / "remediator.log"
+                    wrong.append(
+                        f"{_told(error)}\n  log: {log}\n  again: REMEDIATOR_CRASH_ONLY='{name}:{spelt}' "
+                        f".venv/bin/pytest tests/crash/test_sigkill.py -k '{name}'"
+                    )
+
+        await asyncio.gather(*(one(number, kills) for number, kills in enumerate(chosen)))
+    assert not wrong, f"{len(wrong)} of {len(chosen)} plays went wrong (seed {_SEED}):\n" + "\n".join(wrong)
+
+
+async def test_every_point_of_the_code_is_passed_by_a_scenario(tmp_path: Path, nursery: Nursery) -> None:
+    async with nursery.attached():
+        reached: set[str] = set()
+        for name in SCENARIOS:
+            reached |= set(await passed(name, tmp_path, nursery))
+    assert set(points.enumerated()) - reached == set(), "no scenario passes these points: write one"
+    assert reached - set(points.enumerated()) == set(), "points.py does not find these in the code"
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}"[:3_000]
