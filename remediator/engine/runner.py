@@ -92,7 +92,8 @@ class Runner:
         tools, now = self._tools, self._tools.clock.now()
         async with tools.store.read() as connection:
             due_at = await runs.next_due_at(connection, tools.mode)
-            stale = await runs.stale_ready(connection, mode=tools.mode, before=now - _UNCLAIMED_AFTER)
+            unclaimed_since = now - _UNCLAIMED_AFTER - tools.settings.timings.settle
+            stale = await runs.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
         if stale:
             await self._give_back(stale)
         if due_at is None or due_at > now:

@@ -14,7 +14,7 @@ from remediator.conditions.base import Look, World
 from remediator.decision.facts import Problem
 from remediator.engine.worlds import Worlds
 from remediator.errors import OvertakenError, PermanentError, RemediatorError, TransientError
-from remediator.runs.machine import Applied, Refused
+from remediator.runs.events import Applied, Refused
 from remediator.runs.plan import Plan
 from remediator.store.journal import StepRow
 

@@ -97,8 +97,8 @@ class Cursor:
     """Since when the conditions hold without a break."""
     absent_since: datetime | None = None
     """Since when looks have not found the alert; absence counts only when two looks agree (S26)."""
-    hold_broken: bool = False
-    """The last look was unknown and ended a hold: it may begin again after ``within``."""
+    restart_until: datetime | None = None
+    """An unknown look ended a hold, which may begin again until then, also after ``within``."""
     stopped: str | None = None
     """Why no further step or remedy may be begun."""
     paused: bool = False
@@ -123,5 +123,5 @@ class Cursor:
         return cls(**{**document, **instants, **kinds, "done": tuple(document["done"])})
 
 
-_INSTANTS = ("since", "hold_since", "absent_since")
+_INSTANTS = ("since", "hold_since", "absent_since", "restart_until")
 _KINDS = {"phase": Phase, "outcome": Outcome, "question": Question}

@@ -2,130 +2,61 @@
 
 ::
 
-    SETTLE ──> CHECK ──admitted──> APPLY ──done──────────────> EFFECT ──yes──> CHECK (next step)
-                 │ ^                 │ answer lost, crash         │ last step
-       denied,   │ │ landed: no      v                            v
-       overtaken │ └────────────── LAND ──yes──> (as done)      VERIFY ──held──────────────> ended verified
-                 │                   │ unknown too long           │  │ unknown at the end
-                 │                   v                            │  └──> WATCH ──held──────> ended verified
-                 │                 PERSON <── undo failed,        │         └──too long─────> ended unknown
-                 v                            paused and refuted  │ refuted
-       nothing changed: ended overtaken                           ├─ undo: the same phases, direction undo, last step first
-       else: VERIFY what is there                                 └─ then the next remedy's CHECK, or ended refuted
+    SETTLE ──> CHECK ──admitted──> APPLY ──done, not the last──> EFFECT ──yes──> CHECK (next step)
+                 │ ^                │ │                            └──too long──> VERIFY (what is there)
+       denied,   │ │ landed: no     │ └──done, the last step──────────┐
+       overtaken │ │                v answer lost, crash              v
+                 │ └───────────── LAND ──yes──> (as done)          VERIFY ──held────────────> ended verified
+                 │                  │ unknown too long              │  │ unknown at the end
+                 v                  v                               │  └──> WATCH ──held────> ended verified
+       nothing changed:           PERSON <── undo failed,           │         └──too long───> ended unknown
+       ended overtaken, failed               paused and refuted     │ refuted
+       else: VERIFY what is there                                   ├─ undo: the same phases, direction undo, last step first
+                                                                    └─ then the next remedy's CHECK, or ended refuted
 
+    An undo's EFFECT leads to the CHECK of the undo before it, and after the last one on as drawn. A person's word leads out of
+    PERSON: landed yes as done; continue to the CHECK (or the look) that stopped; undo; everything else ends.
     A cancel before a change ends it; after one: settle by LAND, LAST_LOOK, ended cancelled (S18).
+    A rehearsal never verifies nor undoes, and asks nobody: after its last step it ends rehearsed (S14).
 
 Every arrow that begins an effect goes through CHECK, and the cursor with phase APPLY is stored before the effect. A restarted
 process calls ``resume`` and finds in APPLY only that an effect may have begun: "answer lost" and "process died" share a path.
-A step is begun again only after LAND said no, at most ``MAX_ATTEMPTS`` times.
+A step is begun again only after its call certainly did nothing or LAND said no, at most ``MAX_ATTEMPTS`` times; an undo that
+failed so, again by a person's word.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum
 
 from remediator.answers import Answer
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question, RemedyShape, Shape
+from remediator.runs.events import (
+    ANSWERS,
+    Admitted,
+    Applied,
+    Cancel,
+    Command,
+    Denied,
+    Do,
+    Event,
+    PersonSaid,
+    Refused,
+    Wait,
+)
 
 MAX_ATTEMPTS = 5
 LAND_WITHIN = timedelta(minutes=5)
 """How long ``landed`` may answer unknown before a person is asked."""
 EFFECT_WITHIN = timedelta(minutes=10)
 """How long a step's effect may take when something waits for it."""
+UNREAD_WITHIN = timedelta(minutes=5)
+"""How long an undo is asked again while the world cannot be read, before a person is asked."""
 WATCH_FOR = timedelta(hours=1)
 """How long an unknown verification keeps looking."""
 BACK_OFF = timedelta(seconds=2)
+_NO_ANSWER = "the rehearsed call was never answered"
 
-
-class Do(Enum):
-    """What the runner is to do; each is answered by exactly one event."""
-
-    CHECK = "check"
-    """Ask guards, plan and episode again -> Admitted, Denied."""
-    APPLY = "apply"
-    """Store the begun mark, then apply -> Done, NotDone, Refused, Denied (a pause or cancel stood in the way), LOST."""
-    LAND = "land"
-    """Look for our mark -> Answer."""
-    LOOK_EFFECT = "look_effect"
-    """Ask the action whether the effect has run its course -> Answer."""
-    LOOK_VERIFY = "look_verify"
-    """Ask the remedy's conditions -> Answer."""
-    ASK_PERSON = "ask_person"
-    """Wait for ``runs answer`` -> PersonSaid."""
-    END = "end"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before ``until``; then ``resume``."""
-
-    until: datetime
-
-
-Command = Do | Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """All guards said yes and the plan is made, for this remedy."""
-
-    remedy: int
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """Not to be begun now. ``paused``: because of a pause. ``no_remedy``: no further remedy applies."""
-
-    reason: str
-    paused: bool = False
-    no_remedy: bool = False
-
-
-class Applied(Enum):
-    """How the call ended."""
-
-    DONE = "done"
-    NOT_DONE = "not_done"
-    """Certainly nothing changed; may be tried again."""
-    LOST = "lost"
-    """Sent, no answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Certainly nothing changed, and repeating will not help; ``overtaken``: because the world changed first (S16)."""
-
-    reason: str
-    overtaken: bool = False
-
-
-class PersonSaid(Enum):
-    """Answers of ``runs answer``."""
-
-    LANDED = "yes"
-    NOT_LANDED = "no"
-    NOBODY_KNOWS = "unknown"
-    CONTINUE = "continue"
-    UNDO = "undo"
-    ABANDON = "abandon"
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Somebody asked to cancel."""
-
-    by: str
-
-
-Event = Admitted | Denied | Applied | Refused | Answer | PersonSaid | Cancel
 Next = tuple[Cursor, Command]
-
-ANSWERS: dict[Question, frozenset[PersonSaid]] = {
-    Question.LANDED: frozenset({PersonSaid.LANDED, PersonSaid.NOT_LANDED, PersonSaid.NOBODY_KNOWS}),
-    Question.PAUSED: frozenset({PersonSaid.CONTINUE, PersonSaid.UNDO, PersonSaid.ABANDON}),
-    Question.UNDO_FAILED: frozenset({PersonSaid.CONTINUE, PersonSaid.ABANDON}),
-}
-"""Which answers a question takes."""
 
 
 def start(remedy: int, now: datetime) -> Cursor:
@@ -165,12 +96,11 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
     match cursor.phase, event:
         case _, Cancel(by=by):
             return _cancel(cursor, by, shape, now)
-        case Phase.CHECK, Admitted(remedy=remedy):
-            admitted = (
-                cursor if remedy == cursor.remedy else replace(cursor, remedy=remedy, step=0, done=(), attempts=0)
-            )
-            return _enter(replace(admitted, attempts=admitted.attempts + 1), Phase.APPLY, now), Do.APPLY
-        case Phase.CHECK | Phase.APPLY, Denied():
+        case Phase.CHECK, Admitted(remedy=remedy) if remedy == cursor.remedy:
+            return _begin(cursor, now)
+        case Phase.CHECK, Admitted(remedy=remedy) if remedy in _later_remedies(cursor, shape):
+            return _begin(replace(cursor, remedy=remedy, attempts=0), now)
+        case Phase.CHECK, Denied():
             return _denied(cursor, event, shape, now)
         case Phase.APPLY, Applied.DONE:
             return _done(cursor, shape, now)
@@ -187,6 +117,12 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
         case Phase.LAND, Answer.UNKNOWN:
             if now < cursor.since + LAND_WITHIN:
                 return cursor, Wait(now + shape.look)
+            if shape.rehearsal:
+                return (
+                    _after_cancel(cursor, shape, now)
+                    if cursor.cancelled
+                    else _end(cursor, Outcome.FAILED, _NO_ANSWER, now)
+                )
             return _ask(cursor, Question.LANDED, "nobody knows whether this step happened", now)
         case Phase.EFFECT, Answer():
             return _effect(cursor, event, shape, now)
@@ -202,16 +138,35 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
             raise ValueError(f"{event!r} does not answer phase {cursor.phase}")
 
 
+def _begin(cursor: Cursor, now: datetime) -> Next:
+    return _enter(replace(cursor, attempts=cursor.attempts + 1), Phase.APPLY, now), Do.APPLY
+
+
+def _later_remedies(cursor: Cursor, shape: Shape) -> range:
+    """Remedies that a check may take instead of the present one: later ones, and only while it has changed nothing (S7)."""
+    if cursor.direction == "undo" or cursor.step > 0:
+        return range(0)
+    return range(cursor.remedy + 1, len(shape.remedies))
+
+
 def _denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) -> Next:
     if cursor.direction == "undo":
-        if denied.paused:
-            return _ask(cursor, Question.PAUSED, denied.reason, now)
-        return _end(cursor, Outcome.REFUTED, f"did not work, and was left as it is: {denied.reason}", now)
-    if denied.no_remedy and cursor.changed:
-        return _end(cursor, Outcome.REFUTED, f"did not work, and no further remedy applies: {denied.reason}", now)
-    if not cursor.changed:
+        return _undo_denied(cursor, denied, shape, now)
+    if shape.rehearsal or not cursor.changed:
         return _end(cursor, Outcome.OVERTAKEN, denied.reason, now)
-    return _stop(replace(cursor, paused=denied.paused), denied.reason, shape, now)
+    if denied.no_remedy and not cursor.done:
+        return _end(cursor, Outcome.REFUTED, f"did not work, and no further remedy applies: {denied.reason}", now)
+    return _stop(replace(cursor, paused=denied.paused), denied.reason, now)
+
+
+def _undo_denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) -> Next:
+    if denied.paused:
+        return _ask(cursor, Question.PAUSED, denied.reason, now)
+    if not denied.unread:
+        return _end(cursor, Outcome.REFUTED, f"did not work, and was left as it is: {denied.reason}", now)
+    if now < cursor.since + UNREAD_WITHIN:
+        return cursor, Wait(now + shape.look)
+    return _ask(cursor, Question.UNDO_FAILED, denied.reason, now)
 
 
 def _refused(cursor: Cursor, refused: Refused, shape: Shape, now: datetime) -> Next:
@@ -219,14 +174,14 @@ def _refused(cursor: Cursor, refused: Refused, shape: Shape, now: datetime) -> N
         if refused.overtaken:  # somebody wrote since: nothing is touched (S25)
             return _end(cursor, Outcome.REFUTED, f"did not work, and was left as it is: {refused.reason}", now)
         return _ask(cursor, Question.UNDO_FAILED, refused.reason, now)
-    if not cursor.changed:
+    if shape.rehearsal or not cursor.changed:
         return _end(cursor, Outcome.OVERTAKEN if refused.overtaken else Outcome.FAILED, refused.reason, now)
-    return _stop(cursor, refused.reason, shape, now)
+    return _stop(cursor, refused.reason, now)
 
 
 def _again(cursor: Cursor, why: str, shape: Shape, now: datetime) -> Next:
     if cursor.cancelled:
-        return _after_cancel(cursor, now)
+        return _after_cancel(cursor, shape, now)
     if cursor.attempts < MAX_ATTEMPTS:
         return _enter(cursor, Phase.CHECK, now), Wait(now + BACK_OFF * cursor.attempts)
     return _refused(cursor, Refused(f"{why} in {cursor.attempts} attempts"), shape, now)
@@ -235,10 +190,14 @@ def _again(cursor: Cursor, why: str, shape: Shape, now: datetime) -> Next:
 def _done(cursor: Cursor, shape: Shape, now: datetime) -> Next:
     if cursor.direction == "undo":
         cursor = replace(cursor, done=tuple(step for step in cursor.done if step != cursor.step))
-        return (_after_cancel(cursor, now)) if cursor.cancelled else (_enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT)
+        return (
+            _after_cancel(cursor, shape, now)
+            if cursor.cancelled
+            else (_enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT)
+        )
     cursor = replace(cursor, changed=True, done=(*cursor.done, cursor.step))
     if cursor.cancelled:
-        return _after_cancel(cursor, now)
+        return _after_cancel(cursor, shape, now)
     last = cursor.step + 1 == _remedy(cursor, shape).steps
     if shape.rehearsal:
         if last:
@@ -256,7 +215,7 @@ def _effect(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next
         return cursor, Wait(now + shape.look)
     if cursor.direction == "undo":
         return _ask(cursor, Question.UNDO_FAILED, "the undo was sent and did not take effect", now)
-    return _stop(cursor, f"step {cursor.step + 1} did not take effect in time", shape, now)
+    return _stop(cursor, f"step {cursor.step + 1} did not take effect in time", now)
 
 
 def _verify(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next:
@@ -265,22 +224,23 @@ def _verify(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next
         held_since = cursor.hold_since or now
         if now - held_since >= remedy.hold:
             return _end(cursor, Outcome.VERIFIED, "its conditions hold", now)
-        return replace(cursor, hold_since=held_since, hold_broken=False), Wait(
-            min(now + shape.look, held_since + remedy.hold)
-        )
+        return replace(cursor, hold_since=held_since), Wait(min(now + shape.look, held_since + remedy.hold))
     if cursor.phase is Phase.WATCH:
         if now >= cursor.since + WATCH_FOR:
-            return _end(cursor, Outcome.UNKNOWN, "whether it worked never became known", now)
+            return _end(cursor, Outcome.UNKNOWN, f"whether it worked never became known; last look: {answer}", now)
         return replace(cursor, hold_since=None), Wait(now + shape.look)
-    broken = answer is Answer.UNKNOWN and (cursor.hold_since is not None or cursor.hold_broken)
-    grace = remedy.hold if broken else timedelta(0)  # one unknown look only restarts the hold, also late (S24)
-    if now < cursor.since + remedy.within + grace:
-        return replace(cursor, hold_since=None, hold_broken=broken), Wait(now + shape.look)
-    cursor = replace(cursor, hold_since=None, hold_broken=False)
+    until = cursor.since + remedy.within
+    restart_until = None
+    if answer is Answer.UNKNOWN:  # only restarts the hold, also late; once, so that it comes to an end (S24)
+        restart_until = cursor.restart_until
+        if restart_until is None and cursor.hold_since is not None:
+            restart_until = max(now, until) + remedy.hold
+        until = restart_until or until
+    if now < until:
+        return replace(cursor, hold_since=None, restart_until=restart_until), Wait(min(now + shape.look, until))
     if answer is Answer.UNKNOWN:
-        watching = replace(
-            cursor, outcome=Outcome.UNKNOWN, note="whether it worked could not be seen; nothing more is changed"
-        )
+        note = "whether it worked could not be seen; nothing more is changed"
+        watching = replace(cursor, outcome=Outcome.UNKNOWN, note=note)
         return _enter(watching, Phase.WATCH, now), Wait(now + shape.look)
     return _refuted(cursor, shape, now)
 
@@ -307,9 +267,7 @@ def _next_remedy(cursor: Cursor, shape: Shape, now: datetime) -> Next:
     if cursor.remedy + 1 == len(shape.remedies):
         left = "" if cursor.done else ", and was undone"
         return _end(cursor, Outcome.REFUTED, f"did not work{left}; no remedy is left", now)
-    following = replace(
-        cursor, direction="apply", remedy=cursor.remedy + 1, step=0, attempts=0, done=(), hold_since=None
-    )
+    following = replace(cursor, direction="apply", remedy=cursor.remedy + 1, step=0, attempts=0, done=())
     return _enter(following, Phase.CHECK, now), Do.CHECK
 
 
@@ -317,16 +275,20 @@ def _next_step(cursor: Cursor, now: datetime) -> Next:
     return _enter(replace(cursor, step=cursor.step + 1, attempts=0), Phase.CHECK, now), Do.CHECK
 
 
-def _stop(cursor: Cursor, reason: str, shape: Shape, now: datetime) -> Next:
+def _stop(cursor: Cursor, reason: str, now: datetime) -> Next:
     """No further step is begun, but what was done is verified: it may be enough (S10)."""
-    if shape.rehearsal:
-        return _end(cursor, Outcome.FAILED, reason, now)
-    if not cursor.done:  # this remedy changed nothing; an earlier one was refuted
-        return _end(cursor, Outcome.REFUTED, reason, now)
-    return _enter(replace(cursor, stopped=reason), Phase.VERIFY, now), Do.LOOK_VERIFY
+    stopped = replace(cursor, stopped=reason)
+    if cursor.done:
+        return _enter(stopped, Phase.VERIFY, now), Do.LOOK_VERIFY
+    # This remedy changed nothing; an earlier one was refuted.
+    if cursor.paused:
+        return _ask(stopped, Question.PAUSED, f"{reason}, and what was done before did not work", now)
+    return _end(stopped, Outcome.REFUTED, reason, now)
 
 
 def _cancel(cursor: Cursor, by: str, shape: Shape, now: datetime) -> Next:
+    if cursor.cancelled:  # the first word stands
+        return resume(cursor, shape, now)
     asked = replace(cursor, cancelled=True, note=f"cancelled by {by}")
     match cursor.phase:
         case Phase.ENDED:
@@ -335,33 +297,34 @@ def _cancel(cursor: Cursor, by: str, shape: Shape, now: datetime) -> Next:
             return resume(asked, shape, now)
         case Phase.PERSON if cursor.question is Question.LANDED:  # a begun step must be settled first (S18)
             return asked, Do.ASK_PERSON
-        case Phase.LAST_LOOK:
-            return cursor, Do.LOOK_VERIFY
         case _:
-            return _after_cancel(asked, now)
+            return _after_cancel(asked, shape, now)
 
 
-def _after_cancel(cursor: Cursor, now: datetime) -> Next:
-    if not cursor.changed:
+def _after_cancel(cursor: Cursor, shape: Shape, now: datetime) -> Next:
+    if shape.rehearsal or not cursor.changed:
         return _end(cursor, Outcome.CANCELLED, cursor.note, now)
     return _enter(cursor, Phase.LAST_LOOK, now), Do.LOOK_VERIFY
 
 
 def _person(cursor: Cursor, said: PersonSaid, shape: Shape, now: datetime) -> Next:
-    cursor = replace(cursor, question=None)
     match said:
         case PersonSaid.LANDED:
             return _done(cursor, shape, now)
         case PersonSaid.NOT_LANDED if cursor.cancelled:
-            return _after_cancel(cursor, now)
+            return _after_cancel(cursor, shape, now)
+        case PersonSaid.NOBODY_KNOWS if cursor.cancelled:  # it may have happened: the world is looked at (S18)
+            return _after_cancel(replace(cursor, changed=True), shape, now)
         case PersonSaid.NOT_LANDED:
             return _end(cursor, Outcome.FAILED, "a person said that the step did not happen", now)
         case PersonSaid.NOBODY_KNOWS:
             return _end(cursor, Outcome.UNKNOWN, "a person said that nobody knows whether the step happened", now)
+        case PersonSaid.CONTINUE if cursor.direction == "undo" and cursor.step not in cursor.done:
+            return _enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT  # it was done: only its effect is waited for again
         case PersonSaid.CONTINUE if cursor.direction == "undo":
+            return _enter(replace(cursor, attempts=0, paused=False), Phase.CHECK, now), Do.CHECK
+        case PersonSaid.CONTINUE:  # where the pause stopped it, by a new plan (S23)
             return _enter(replace(cursor, attempts=0, stopped=None, paused=False), Phase.CHECK, now), Do.CHECK
-        case PersonSaid.CONTINUE:
-            return _next_remedy(replace(cursor, stopped=None, paused=False), shape, now)
         case PersonSaid.UNDO:
             return _undo_next(replace(cursor, paused=False), shape, now)
         case PersonSaid.ABANDON:
@@ -369,7 +332,8 @@ def _person(cursor: Cursor, said: PersonSaid, shape: Shape, now: datetime) -> Ne
 
 
 def _ask(cursor: Cursor, question: Question, note: str, now: datetime) -> Next:
-    return _enter(replace(cursor, question=question, note=note), Phase.PERSON, now), Do.ASK_PERSON
+    told = f"{cursor.note}; {note}" if cursor.cancelled else note
+    return replace(_enter(cursor, Phase.PERSON, now), question=question, note=told), Do.ASK_PERSON
 
 
 def _end(cursor: Cursor, outcome: Outcome, note: str, now: datetime) -> Next:
@@ -377,7 +341,10 @@ def _end(cursor: Cursor, outcome: Outcome, note: str, now: datetime) -> Next:
 
 
 def _enter(cursor: Cursor, phase: Phase, now: datetime) -> Cursor:
-    return replace(cursor, phase=phase, since=now)
+    """What was seen or asked in the former phase counts for nothing in this one."""
+    return replace(
+        cursor, phase=phase, since=now, hold_since=None, absent_since=None, restart_until=None, question=None
+    )
 
 
 def _remedy(cursor: Cursor, shape: Shape) -> RemedyShape:

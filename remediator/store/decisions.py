@@ -48,7 +48,7 @@ async def record(
     standing = {
         row.playbook: row
         for row in await tx.execute(
-            select(decisions.c.id, decisions.c.playbook, decisions.c.answer_hash, decisions.c.run_id).where(
+            select(decisions.c.id, decisions.c.playbook, decisions.c.answer_hash, decisions.c.mode).where(
                 and_(decisions.c.episode_id == episode_id, decisions.c.current)
             )
         )
@@ -62,7 +62,7 @@ async def record(
             "confirmed_at": now,
             "decide_again_at": answer.decide_again_at,
         }
-        if former is not None and former.answer_hash == answer.hash:
+        if former is not None and (former.answer_hash, former.mode) == (answer.hash, mode):
             await tx.execute(
                 update(decisions).where(decisions.c.id == former.id).values(times=decisions.c.times + 1, **shown)
             )

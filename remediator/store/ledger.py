@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import ChangeFact, LedgerFacts
@@ -52,9 +52,8 @@ async def facts(
     ).first()
 
     async def times(*of: object, per: timedelta) -> tuple[datetime, ...]:
-        since = now - per
-        counted = or_(ledger.c.reserved_at > since, ledger.c.changed_at > since)
-        query = select(ledger.c.reserved_at).where(and_(*mine, counted, *of)).order_by(ledger.c.reserved_at)  # type: ignore[arg-type]
+        at = func.coalesce(ledger.c.changed_at, ledger.c.reserved_at)
+        query = select(at).where(and_(*mine, at > now - per, *of)).order_by(at)  # type: ignore[arg-type]
         return tuple((await connection.execute(query)).scalars())
 
     return LedgerFacts(

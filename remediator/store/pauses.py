@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import PauseFact
@@ -64,12 +64,12 @@ async def effects_begun(connection: AsyncConnection, scope: str) -> list[dict[st
     covered = {
         "all": runs.c.id.is_not(None),
         "playbook": runs.c.playbook == value,
-        "namespace": or_(runs.c.target.startswith(f"kubernetes/{value}/", autoescape=True)),
+        "namespace": runs.c.target.startswith(f"kubernetes/{value}/", autoescape=True),
         "target": runs.c.target == value,
     }[kind]
     query = (
         select(runs.c.id.label("run_id"), runs.c.target, journal.c.action, journal.c.direction, journal.c.begun_at)
         .join(journal, journal.c.run_id == runs.c.id)
-        .where(and_(covered, journal.c.state.in_(("begun", "unsettled"))))
+        .where(and_(covered, runs.c.state != "ended", journal.c.state.in_(("begun", "unsettled"))))
     )
     return [dict(row._mapping) for row in await connection.execute(query)]

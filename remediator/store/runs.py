@@ -14,11 +14,14 @@ from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
 from remediator.store.columns import Instant
-from remediator.store.schema import approvals, journal, runs
+from remediator.store.schema import approvals, runs
 from remediator.targets import Target
 
 ACTIVE_STATES = ("ready", "running", "waiting", "needs_person")
 """States in which a run stands in the way of others on its target."""
+
+
+_PUT_OFF = timedelta(seconds=2)
 
 
 class LostClaimError(RemediatorError):
@@ -153,18 +156,21 @@ async def claim_due(
         run = RunRow(**fields)
         state = run.state
         if state != "approval" or approved == "approved":
-            free = await locks.take(tx, run_id=run.id, mode=mode, target=run.where, now=now)
-            if free and state == "approval":
-                free = not await locks.in_the_way(tx, mode=mode, target=run.where, without=run.id)
-            if not free:
-                await locks.release(tx, run.id) if run.changed_at is None else None
-                await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + timedelta(seconds=2)))
+            if not await _take_target(tx, run, now):
+                await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + _PUT_OFF))
                 continue
             state = "running"
         values = {"owner": owner, "lease_until": lease_until, "fence": run.fence + 1, "state": state}
         await tx.execute(update(runs).where(runs.c.id == run.id).values(**values))
         claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
     return claimed
+
+
+async def _take_target(tx: AsyncConnection, run: RunRow, now: datetime) -> bool:
+    """All its locks or none. A run after its yes must also find no other run admitted for its target: until now it was not active."""
+    if run.state == "approval" and await locks.in_the_way(tx, mode=run.mode, target=run.where, without=run.id):
+        return False
+    return await locks.take(tx, run_id=run.id, mode=run.mode, target=run.where, now=now)
 
 
 async def move(tx: AsyncConnection, run: RunRow, cursor: Cursor, **values: Any) -> None:
@@ -185,16 +191,31 @@ async def move(tx: AsyncConnection, run: RunRow, cursor: Cursor, **values: Any) 
 async def park(
     tx: AsyncConnection, run: RunRow, cursor: Cursor, *, wake_at: datetime | None, state: str = "waiting"
 ) -> None:
-    """Give up the claim until ``wake_at`` (None: until somebody answers). Locks stay with the run (engine.md 5)."""
+    """Give up the claim until ``wake_at`` (None: until somebody answers), or at once if a cancel came meanwhile.
+
+    Locks stay with a run that has begun anything (engine.md 5); one that has not holds none while it waits (S18).
+    """
     question = None if cursor.question is None else {"kind": cursor.question, "text": cursor.note}
-    await move(
-        tx, run, cursor, state=state, wake_at=wake_at, owner=None, lease_until=None, question=question, answer=None
-    )
+    if _untouched(cursor):
+        state = await _give_back(tx, run.id)
+    wake: Any = wake_at if cursor.cancelled else func.coalesce(runs.c.cancel_at, literal(wake_at, Instant))
+    await move(tx, run, cursor, state=state, wake_at=wake, owner=None, lease_until=None, question=question, answer=None)
+
+
+def _untouched(cursor: Cursor) -> bool:
+    return cursor.phase in (Phase.SETTLE, Phase.CHECK) and not cursor.changed and cursor.attempts == 0
+
+
+async def _give_back(tx: AsyncConnection, run_id: str) -> str:
+    """Give back the locks of a run that has begun nothing. Returns the state in which such a run waits."""
+    await locks.release(tx, run_id)
+    asked = await tx.scalar(select(approvals.c.run_id).where(approvals.c.run_id == run_id))
+    return "ready" if asked is None else "approval"
 
 
 async def end(tx: AsyncConnection, run: RunRow, cursor: Cursor, now: datetime) -> None:
     """End a claimed run: its locks are given back, its ledger entry kept only if it began an effect."""
-    changed = run.changed_at is not None or await has_begun(tx, run.id)
+    changed = await tx.scalar(select(runs.c.changed_at).where(runs.c.id == run.id)) is not None
     ended = {"state": "ended", "ended_at": now, "wake_at": None, "owner": None, "lease_until": None}
     await move(tx, run, cursor, **ended, question=None, answer=None)
     await locks.release(tx, run.id)
@@ -219,12 +240,6 @@ async def end_unclaimed(tx: AsyncConnection, run_id: str, *, outcome: str, reaso
     return True
 
 
-async def has_begun(connection: AsyncConnection, run_id: str) -> bool:
-    """Did this run ever begin an effect that was not certainly undone before it began?"""
-    query = select(journal.c.intent_id).where(and_(journal.c.run_id == run_id, journal.c.state != "failed")).limit(1)
-    return (await connection.execute(query)).first() is not None
-
-
 async def heartbeat(tx: AsyncConnection, *, owner: str, run_ids: Sequence[str], lease_until: datetime) -> None:
     """Renew the lease of the runs that this process works on."""
     if run_ids:
@@ -236,13 +251,15 @@ async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> lis
     """Take back every claim of processes that are gone (SQLite: the file lock proves it, S20). Returns the runs' ids.
 
     A run that may have an effect on its way is woken after ``wait``, the time in which a request of the dead process could still
-    arrive; then it is looked at, never repeated blindly.
+    arrive; then it is looked at, never repeated blindly. One that has begun nothing gives back its locks.
     """
     held = [RunRow.of(row) for row in await tx.execute(select(*COLUMNS).where(runs.c.owner.is_not(None)))]
     for run in held:
-        on_its_way = Cursor.from_json(run.cursor).phase in (Phase.APPLY, Phase.LAND)
-        wake_at = now + wait if on_its_way else now
-        await tx.execute(update(runs).where(runs.c.id == run.id).values(owner=None, lease_until=None, wake_at=wake_at))
+        cursor = Cursor.from_json(run.cursor)
+        wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else now
+        state = await _give_back(tx, run.id) if _untouched(cursor) else run.state
+        free = {"owner": None, "lease_until": None, "state": state, "wake_at": wake_at}
+        await tx.execute(update(runs).where(runs.c.id == run.id).values(**free))
     return [run.id for run in held]
 
 
@@ -259,10 +276,10 @@ async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str)
     return None if row is None else RunRow.of(row)
 
 
-async def stale_ready(connection: AsyncConnection, *, mode: str, before: datetime) -> list[str]:
-    """Runs that nobody claimed in time: they go back to decision (S18)."""
+async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before: datetime) -> list[str]:
+    """Runs that nobody claimed in time, also because their target was busy: they go back to decision (S18)."""
     query = select(runs.c.id).where(
-        and_(runs.c.mode == mode, runs.c.state == "ready", runs.c.owner.is_(None), runs.c.wake_at < before)
+        and_(runs.c.mode == mode, runs.c.state == "ready", runs.c.owner.is_(None), runs.c.created_at < admitted_before)
     )
     return list((await connection.execute(query)).scalars())
 
