@@ -5,15 +5,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from remediator.answers import Answer
 from remediator.clients.http_json import HttpJson, items_of
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    import aiohttp
 
 TRUSTED_AFTER_S = 300.0
 """An Alertmanager that is up for less may not have been sent every alert again."""
@@ -82,7 +83,7 @@ class AlertmanagerPeers:
         self,
         urls: Sequence[str],
         credential: Credential,
-        session: aiohttp.ClientSession,
+        session: "aiohttp.ClientSession",
         timeout_s: float,
         clock: Clock,
         *,

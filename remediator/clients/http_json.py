@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    import aiohttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class HttpJson:
 
     base: str
     credential: Credential
-    session: aiohttp.ClientSession
+    session: "aiohttp.ClientSession"
     timeout_s: float
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
@@ -27,6 +28,8 @@ class HttpJson:
         Raises:
             FactsMissingError: anything else; the message names the address without its query.
         """
+        import aiohttp
+
         url = f"{self.base.rstrip('/')}{path}"
         try:
             for _, value in query:
@@ -62,6 +65,8 @@ class HttpJson:
         if (token := self.credential.bearer) is not None:
             return {"Authorization": f"Bearer {token}"}
         if (basic := self.credential.basic) is not None:
+            import aiohttp
+
             return {"Authorization": aiohttp.encode_basic_auth(*basic)}
         return {}
 

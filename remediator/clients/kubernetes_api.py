@@ -7,14 +7,14 @@ Every request has a time-out (the library has none by default), every write carr
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from remediator.clients.kubernetes_errors import Refusal, read_refused, write_refused
 from remediator.clients.permissions import Permission
-from remediator.clients.transport import departure
 from remediator.errors import FactsMissingError, NotSentError, OutcomeUnknownError, StepError, TransientError
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    import aiohttp
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -22,7 +22,7 @@ MERGE_PATCH = "application/merge-patch+json"
 class ApiClient(Protocol):
     """What is used of ``kubernetes_asyncio.client.ApiClient``."""
 
-    def call_api(self, resource_path: str, method: str, **kwargs: Any) -> Awaitable[aiohttp.ClientResponse]: ...
+    def call_api(self, resource_path: str, method: str, **kwargs: Any) -> Awaitable["aiohttp.ClientResponse"]: ...
 
     async def close(self) -> None: ...
 
@@ -74,6 +74,8 @@ class KubernetesApi:
         refused: Callable[[str, Refusal, str], StepError],
         failed: Callable[[str, str, bool], StepError],
     ) -> dict[str, Any]:
+        from remediator.clients.transport import departure
+
         what = f"{method} {path}"
         with departure() as watched:
             try:

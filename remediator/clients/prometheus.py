@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from remediator.clients.http_json import HttpJson, items_of
 from remediator.errors import FactsMissingError
 from remediator.settings import Credential
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    import aiohttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class AlertRule:
 class PrometheusClient:
     """Reads from one server; raises FactsMissingError and nothing else."""
 
-    def __init__(self, url: str, credential: Credential, session: aiohttp.ClientSession, timeout_s: float) -> None:
+    def __init__(self, url: str, credential: Credential, session: "aiohttp.ClientSession", timeout_s: float) -> None:
         self.url = url
         self._http = HttpJson(url, credential, session, timeout_s)
         self._timeout_s = timeout_s
