@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Takes Alertmanager's alerts, runs guarded remedies, verifies them, undoes them, pages people.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: Rich would take longer to import than the command takes to run
     # Typer's own would print local variables, and with them a token.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -30,6 +30,7 @@ class _ShowUnlessAnswer(TyperGroup):
 
 app = typer.Typer(
     cls=_ShowUnlessAnswer,
+    rich_markup_mode=None,
     subcommand_metavar="[ID] [--state S] [--incident ID] | answer RUN ...",
     help="List runs, show one with its steps (runs ID), or answer one that needs a person (runs answer ID).\n\n"
     "Examples: remediator runs --state needs_person; remediator runs run_01; remediator runs show --help",
