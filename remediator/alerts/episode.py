@@ -20,9 +20,11 @@ of the resolve that closed it cannot close it again).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
+
+# Tuples, not frozen dataclasses: several are made for every alert of a storm, and a frozen dataclass takes four times as long.
 
 
 class State(StrEnum):
@@ -41,8 +43,7 @@ class Effect(StrEnum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """The part of an episode that deliveries change. Instants are aware UTC."""
 
     state: State
@@ -56,16 +57,14 @@ class Timeline:
     repeats: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One alert of one delivery, reduced to what an episode needs. ``ends_at`` is None while it fires."""
 
     starts_at: datetime
     ends_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The result of one sighting. ``opens`` is true when ``timeline`` is a new episode and not the given one changed."""
 
     timeline: Timeline
@@ -95,8 +94,7 @@ def _firing(latest: Timeline | None, starts_at: datetime) -> Step:
         return Step(fresh, Effect.NEW, opens=True)
     if latest.state is State.OPEN:
         flap = starts_at > latest.last_starts_at
-        joined = replace(
-            latest,
+        joined = latest._replace(
             starts_at=min(latest.starts_at, starts_at),
             last_starts_at=max(latest.last_starts_at, starts_at),
             flaps=latest.flaps + flap,
@@ -104,9 +102,9 @@ def _firing(latest: Timeline | None, starts_at: datetime) -> Step:
         )
         return Step(joined, Effect.REPEAT)
     if latest.ended_at is None or starts_at > latest.ended_at:
-        superseded = replace(latest, state=State.CLOSED) if latest.state is State.DOUBTFUL else None
+        superseded = latest._replace(state=State.CLOSED) if latest.state is State.DOUBTFUL else None
         return Step(fresh, Effect.NEW, opens=True, supersedes=superseded)
-    return Step(replace(latest, state=State.DOUBTFUL, repeats=latest.repeats + 1), Effect.DOUBTFUL)
+    return Step(latest._replace(state=State.DOUBTFUL, repeats=latest.repeats + 1), Effect.DOUBTFUL)
 
 
 def _resolved(latest: Timeline | None, starts_at: datetime, ends_at: datetime) -> Step:
@@ -119,7 +117,7 @@ def _resolved(latest: Timeline | None, starts_at: datetime, ends_at: datetime) -
             latest, Effect.LATE
         )  # a copy of the end that is known already: it says nothing about the firing since
     ended_at = ends_at if latest.ended_at is None else max(latest.ended_at, ends_at)
-    closed = replace(latest, state=State.CLOSED, ended_at=ended_at)
+    closed = latest._replace(state=State.CLOSED, ended_at=ended_at)
     return Step(closed, Effect.RESOLVED if latest.state is State.OPEN else Effect.LATE)
 
 
@@ -130,9 +128,9 @@ def judge(doubtful: Timeline, *, active: bool | None, starts_at: datetime | None
     delivery or the API confirms it is the caller's to keep (``confirmed_at``).
     """
     if active is False:
-        return replace(doubtful, state=State.CLOSED)
+        return doubtful._replace(state=State.CLOSED)
     last_starts_at = doubtful.last_starts_at if starts_at is None else max(doubtful.last_starts_at, starts_at)
-    return replace(doubtful, state=State.OPEN, last_starts_at=last_starts_at)
+    return doubtful._replace(state=State.OPEN, last_starts_at=last_starts_at)
 
 
 LATE_COPIES_END = timedelta(hours=1)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,8 +18,7 @@ class NotAlertmanagerError(ValueError):
     """The body is not JSON, or has no list ``alerts``: the only two reasons for a 400 (S3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """One alert of one delivery. Instants are aware UTC, to the microsecond (Alertmanager sends nanoseconds)."""
 
     firing: bool
@@ -32,16 +31,14 @@ class Alert:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """An alert that could not be understood."""
 
     raw: bytes
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A body whose alerts have not been read yet."""
 
     receiver: str
@@ -99,6 +96,10 @@ def parse_envelope(body: bytes) -> Envelope:
         raise NotAlertmanagerError(f"not JSON: {error}") from None
     except RecursionError:
         raise NotAlertmanagerError("nested too deeply to be Alertmanager's JSON") from None
+    if isinstance(wire, _WireEnvelope):
+        return Envelope(
+            unquote_meta(wire.receiver), wire.group_key, wire.external_url, max(0, wire.truncated), wire.alerts
+        )
     return Envelope(
         receiver=unquote_meta(_lenient(wire.receiver, _TEXT, "")),
         group_key=_lenient(wire.group_key, _TEXT, ""),
@@ -123,6 +124,16 @@ _NOTHING = msgspec.Raw()
 
 class _WireEnvelope(msgspec.Struct):
     alerts: list[msgspec.Raw]
+    receiver: str = ""
+    group_key: str = msgspec.field(default="", name="groupKey")
+    external_url: str = msgspec.field(default="", name="externalURL")
+    truncated: int = msgspec.field(default=0, name="truncatedAlerts")
+
+
+class _OddEnvelope(msgspec.Struct):
+    """What a custom ``payload:`` may send: only the list of alerts is as it should be."""
+
+    alerts: list[msgspec.Raw]
     receiver: msgspec.Raw = _NOTHING
     group_key: msgspec.Raw = msgspec.field(default=_NOTHING, name="groupKey")
     external_url: msgspec.Raw = msgspec.field(default=_NOTHING, name="externalURL")
@@ -140,6 +151,7 @@ class _WireAlert(msgspec.Struct):
 
 
 _ENVELOPE: "msgspec.json.Decoder[_WireEnvelope]" = msgspec.json.Decoder(_WireEnvelope)
+_ODD: "msgspec.json.Decoder[_OddEnvelope]" = msgspec.json.Decoder(_OddEnvelope)
 _ALERT: "msgspec.json.Decoder[_WireAlert]" = msgspec.json.Decoder(_WireAlert)
 _INSTANT: "msgspec.json.Decoder[datetime]" = msgspec.json.Decoder(datetime)
 _TEXT: "msgspec.json.Decoder[str]" = msgspec.json.Decoder(str)
@@ -158,15 +170,15 @@ _T = TypeVar("_T")
 _Escape: TypeAlias = "re.Match[bytes]"
 
 
-def _envelope(body: bytes) -> _WireEnvelope:
+def _envelope(body: bytes) -> _WireEnvelope | _OddEnvelope:
     try:
         return _ENVELOPE.decode(body)
     except msgspec.ValidationError:
-        raise
+        return _ODD.decode(body)
     except msgspec.DecodeError:
         if _SURROGATE.search(body) is None:
             raise
-        return _ENVELOPE.decode(_ESCAPE.sub(_spell_out, body))
+        return _ODD.decode(_ESCAPE.sub(_spell_out, body))
 
 
 def _spell_out(escape: _Escape) -> bytes:

@@ -6,7 +6,7 @@ Nobody is answered before the commit. What fails as a batch is tried singly, so 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -102,8 +102,8 @@ class GroupCommit:
         if self.trouble is None:
             return
         try:
-            async with asyncio.timeout(self._timeout_s), self._store.begin(Tx.INTAKE) as connection:
-                await inbox.touch(connection, self._clock.now())
+            async with asyncio.timeout(self._timeout_s), self._store.begin_lean(Tx.INTAKE) as writer:
+                await inbox.touch(writer, self._clock.now())
             self.trouble = None
         except StoreUnavailableError as error:
             self.trouble = error.reason
@@ -166,15 +166,15 @@ class GroupCommit:
         try:
             for alert in arrival.alerts:
                 try:
-                    [taken] = await self._transaction([replace(arrival, alerts=[alert])])
+                    [taken] = await self._transaction([arrival._replace(alerts=[alert])])
                 except StoreUnavailableError:
                     raise
                 except Exception as error:
                     log.exception("alert_not_storable", source=arrival.source, group_key=arrival.group_key)
                     letter = Rejected(repr(alert).encode("utf-8", "backslashreplace"), f"not storable: {error!r}"[:500])
-                    [taken] = await self._transaction([replace(arrival, alerts=[letter])])
+                    [taken] = await self._transaction([arrival._replace(alerts=[letter])])
                 if taken.stored:
-                    arrival = replace(arrival, packed=None)
+                    arrival = arrival._replace(packed=None)
                 whole.add(taken)
         except StoreUnavailableError as error:
             self._fail([waiting], error.reason)
@@ -188,8 +188,8 @@ class GroupCommit:
 
     async def _transaction(self, arrivals: Sequence[Arrival]) -> list[Taken]:
         began = self._clock.boottime()
-        async with self._store.begin(Tx.INTAKE) as connection:
-            answers = await inbox.take_in(connection, arrivals, self._severity_of)
+        async with self._store.begin_lean(Tx.INTAKE) as writer:
+            answers = await inbox.take_in(writer, arrivals, self._severity_of)
         self._commit_duration.observe(self._clock.boottime() - began)
         return answers
 

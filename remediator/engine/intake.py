@@ -117,8 +117,8 @@ class Intake:
         """
         given = "unknown size" if size is None else f"{size} bytes"
         error = f"body of {given} is over the limit of {limit} (settings: max_body); refused with 413"
-        async with self._store.begin(Tx.INTAKE) as connection:
-            await inbox.owe(connection, source, self._clock.now(), receiver, error)
+        async with self._store.begin_lean(Tx.INTAKE) as writer:
+            await inbox.owe(writer, source, self._clock.now(), receiver, error)
         self._metrics.dead_letters.inc()
         self._on_stored()
         self._on_owed()

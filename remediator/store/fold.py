@@ -7,7 +7,7 @@ opened, closed or cast doubt on each episode, and a group that repeats for a wee
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from remediator.alerts.episode import Effect, Sighting, State, Timeline, confirms, take
 from remediator.alerts.payload import Alert, Rejected
@@ -27,8 +27,7 @@ Key: TypeAlias = tuple[str, str]
 Row: TypeAlias = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """Alerts of one delivery, or a part of them, on their way into the store."""
 
     source: str

@@ -4,16 +4,14 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from remediator.alerts.episode import State, Timeline
 from remediator.alerts.payload import Alert, Rejected
 from remediator.alerts.severity import Severity
 from remediator.ids import new_id
 from remediator.store import fold
 from remediator.store.columns import instant, microseconds, plain_text
-from remediator.store.dialect import Execute, in_driver, insert_rows, select_in, update_rows
 from remediator.store.fold import Arrival, Episode, Fold, Key, Rows, Taken
+from remediator.store.lean import Execute, LeanWriter, insert_rows, select_in, update_rows
 
 SIZE_LIMIT = -1
 """``deliveries.truncated`` of a body that was over the size limit and not read: everything in it is owed (S3)."""
@@ -32,7 +30,7 @@ def pack(body: bytes) -> bytes:
 
 
 async def take_in(
-    connection: AsyncConnection, arrivals: Sequence[Arrival], severity_of: Callable[[Mapping[str, str]], Severity]
+    writer: LeanWriter, arrivals: Sequence[Arrival], severity_of: Callable[[Mapping[str, str]], Severity]
 ) -> list[Taken]:
     """Fold these arrivals into the store, in order; the answers are in the same order. Safe to repeat after a rollback."""
 
@@ -42,10 +40,11 @@ async def take_in(
         _write(execute, folding.rows())
         return taken
 
-    return await in_driver(connection, work)
+    brief = sum(len(arrival.alerts) for arrival in arrivals) <= _BRIEF
+    return await writer.run(work, brief=brief)
 
 
-async def owe(connection: AsyncConnection, source: str, now: datetime, receiver: str, error: str) -> None:
+async def owe(writer: LeanWriter, source: str, now: datetime, receiver: str, error: str) -> None:
     """Remember that a body was too large to read: a dead letter for people, and a debt for the reconciler (one at a time)."""
     letter = fold.dead_letter(source, now, Rejected(b"", error))
     debt = (new_id("dlv"), source, microseconds(now), plain_text(receiver), "", SIZE_LIMIT, 0, pack(b""))
@@ -55,12 +54,12 @@ async def owe(connection: AsyncConnection, source: str, now: datetime, receiver:
         if not execute(_STANDING_DEBT, (SIZE_LIMIT, source, plain_text(receiver))):
             insert_rows(execute, "deliveries", fold.DELIVERY, [debt])
 
-    await in_driver(connection, work)
+    await writer.run(work, brief=True)
 
 
-async def touch(connection: AsyncConnection, now: datetime) -> None:
+async def touch(writer: LeanWriter, now: datetime) -> None:
     """Write something small, to see whether the store takes writes."""
-    await in_driver(connection, lambda execute: execute(_TOUCH, (f'"{now.isoformat()}"',)))
+    await writer.run(lambda execute: execute(_TOUCH, (f'"{now.isoformat()}"',)), brief=True)
 
 
 _STANDING_DEBT = """
@@ -77,6 +76,8 @@ _LATEST = (
     *("closed_at", "last_received_at", "confirmed_at", "incident_id", "decide_again_at"),
 )
 _AT_ONCE = 500
+_BRIEF = 100
+"""Up to this many alerts are folded and written on the loop: some 5 ms."""
 
 
 def _latest(execute: Execute, arrivals: Sequence[Arrival]) -> dict[Key, Episode]:
