@@ -168,6 +168,7 @@ class App:
             surveyor=surveyor,
             playbooks=lambda: library.current,
             metrics=metrics,
+            confirm=reconciler.confirm,
             on_ended=wake_decider,
             on_page=tell_people,
         )
@@ -227,6 +228,7 @@ class App:
             playbooks=lambda: library.current,
             wake_runner=wake_runner,
             wake_decider=wake_decider,
+            wake_courier=wake_courier,
         )
         explainer = Explainer(tools=tools)
         health = Health(
@@ -316,7 +318,7 @@ class App:
 
     def _prometheus(self, session: aiohttp.ClientSession) -> dict[str, PrometheusClient]:
         return {
-            name: PrometheusClient(at.url, at.credential, session, self._timeout_s, self.clock)
+            name: PrometheusClient(at.url, at.credential, session, self._timeout_s)
             for name, cluster in self.settings.clusters.items()
             if (at := cluster.prometheus) is not None
         }

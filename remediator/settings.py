@@ -228,7 +228,6 @@ class Timings(_Settings):
         timedelta(minutes=10), description="observe only, after a first live start or a long outage (S10)"
     )
     outage: Duration = Field(timedelta(minutes=15), description="a longer outage brings start_hold back")
-    max_alert_age: Duration = Field(timedelta(hours=1), description="older alerts must be confirmed firing (S10)")
     approval: Duration = Field(timedelta(hours=1), description="how long an approval request stands")
     lease: Duration = Field(timedelta(seconds=30), description="how long a claim stands without a heartbeat")
     request: Duration = Field(timedelta(seconds=10), description="time-out of one request to the outside")

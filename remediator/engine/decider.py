@@ -5,13 +5,14 @@ transaction (S5). A crash before the commit repeats harmlessly; after it the row
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
 from remediator.engine import dead_letters, facts
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
+from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
 from remediator.engine.reconciler import Reconciler
 from remediator.engine.survey import Survey
@@ -31,7 +32,6 @@ _SURVEYED_AT_ONCE = 16
 """Episodes that ask the world side by side; more would crowd out the runs."""
 _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
-_CONFIRMED_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,7 @@ class Decider:
                 await self._reconciler.settle_doubt(episode)
                 return None
             matching = self._tools.playbooks().index.candidates(episode.labels)
-            if matching and self._is_stale(episode):
-                episode = await self._reconciler.confirm(episode)
+            episode = await confirmed(self._tools, episode, matching)
             async with self._surveying:
                 surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
             return Case(episode, tuple(surveyed))
@@ -144,15 +143,6 @@ class Decider:
             async with self._store.begin(Tx.DECIDE) as tx:
                 await episodes.postpone(tx, episode.id, self._clock.now() + SOONEST)
             return None
-
-    def _is_stale(self, episode: EpisodeRow) -> bool:
-        now = self._clock.now()
-        if episode.state != "open":
-            return False
-        if episode.confirmed_at is None:
-            return True
-        old = now - episode.first_received_at > self._settings.timings.max_alert_age
-        return old and now - episode.confirmed_at > _CONFIRMED_WITHIN
 
     async def _survey(self, playbook: Playbook, episode: EpisodeRow) -> Survey:
         survey = await self._tools.surveyor.find_target(playbook, episode.source, episode.labels)

@@ -19,7 +19,7 @@ from remediator.ids import intent_id
 from remediator.playbooks.model import Playbook
 from remediator.runs import machine
 from remediator.runs.cursor import Cursor, Outcome, Phase
-from remediator.runs.machine import Cancel, Command, Denied, Do, Event, PersonSaid, Wait
+from remediator.runs.events import Cancel, Command, Denied, Do, Event, PersonSaid, Wait
 from remediator.runs.plan import Plan
 from remediator.store import approvals, episodes, incidents, journal, ledger, runs
 from remediator.store.database import Connection, Tx
@@ -27,6 +27,9 @@ from remediator.store.journal import StepRow
 from remediator.store.runs import RunRow
 
 log = structlog.get_logger(__name__)
+
+_SETTLED_BY_WORD: dict[Event, str] = {PersonSaid.LANDED: "done", PersonSaid.NOT_LANDED: "failed"}
+"""What a person's word about a step says of its journal row."""
 
 
 class Drive:
@@ -108,6 +111,8 @@ class Drive:
         command: Command | None = None
         async with self._store.begin(Tx.BEGIN_STEP) as tx:
             now = self._now
+            episode = await episodes.episode(tx, self._run.episode_id)
+            received_at = now if episode is None else episode.first_received_at
             stopped = await self._recheck.still_admitted(tx, self._cursor, checked)
             if stopped is None:
                 self._cursor, command = machine.advance(self._cursor, checked.event, self._shape, now)
@@ -129,6 +134,8 @@ class Drive:
             reason = stopped.reason if isinstance(stopped, Denied) else f"cancelled by {stopped.by}"
             return await self._tell(stopped, f"not begun: {reason}")
         self._plan = plan
+        if self._run.changed_at is None and self._cursor.attempts == 1:
+            self._tools.metrics.alert_to_first_call.observe((now - received_at).total_seconds())
         log.info("step_begun", step=plan.action, target=self._run.target, attempt=self._cursor.attempts)
         return command
 
@@ -192,7 +199,7 @@ class Drive:
 
     async def _ask_person(self) -> Command | None:
         if self._run.answer is not None:
-            answer = self._run.answer
+            answer, self._run = self._run.answer, replace(self._run, answer=None)  # one answer, one question
             said = PersonSaid(answer["said"])
             return await self._tell(said, f"{answer['by']} answered {said.value}: {answer['reason']}")
         async with self._store.begin(Tx.ADVANCE_RUN) as tx:
@@ -206,7 +213,7 @@ class Drive:
 
     async def _tell(self, event: Event, said: str) -> Command | None:
         """Tell the machine what happened, store where the run stands now, and go on with its next command."""
-        before = self._cursor
+        before, intent = self._cursor, self._intent
         now = self._now
         self._cursor, command = machine.advance(self._cursor, event, self._shape, now)
         turned = before.phase is not self._cursor.phase or before.hold_since != self._cursor.hold_since
@@ -214,7 +221,10 @@ class Drive:
             await self._wait(command.until, said if turned else "")
             return None
         async with self._store.begin(Tx.ADVANCE_RUN) as tx:
-            await runs.move(tx, self._run, self._cursor)
+            taken = {"answer": None} if isinstance(event, PersonSaid) else {}
+            await runs.move(tx, self._run, self._cursor, **taken)
+            if event in _SETTLED_BY_WORD:
+                await journal.settle(tx, intent, state=_SETTLED_BY_WORD[event], now=now, error=said)
             await self._event(tx, "looked" if isinstance(event, Answer) else "moved", said, now)
         return command
 

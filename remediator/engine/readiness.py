@@ -1,6 +1,6 @@
 """What stands in the body of ``/-/ready`` and in gauges: the state of everything that the service leans on.
 
-None of it makes the service unready, save the store (design, "Contracts"): an alert that can be stored must be taken.
+Open to all, so it holds ids and counts, no names out of alerts. None of it makes the service unready, save the store (design, "Contracts"): an alert that can be stored must be taken.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Readiness:
             "mode": self._mode,
             "playbooks": {"ok": not self._watch.problems, "problems": list(self._watch.problems)},
             "heartbeat": {"ok": self._lease.holds},
-            "runs_in_hand": list(self._in_hand()),
+            "runs_in_hand": [told.partition(" ")[0] for told in self._in_hand()],
         }
         try:
             return known | await self._stored()
@@ -59,11 +59,13 @@ class Readiness:
         async with self._store.read() as connection:
             standing = await pauses.listing(connection)
             asking = await runs.listing(connection, states=("needs_person",))
+            active = await runs.listing(connection, states=runs.ACTIVE_STATES, limit=1_000)
             counted = await outbox.count_by_state(connection)
             oldest_at = await outbox.oldest_waiting_at(connection)
             name = self._settings.escalation.watchdog
             seen_at = None if name is None else await episodes.last_seen(connection, name)
-        self._metrics.paused.set(len(standing))
+        self._metrics.paused.set(any(pause["scope"] == pauses.ALL for pause in standing))
+        self._metrics.runs_active.set(len(active))
         for state, count in counted.items():
             self._metrics.outbox_rows.labels(state=state).set(count)
         oldest = timedelta(0) if oldest_at is None else now - oldest_at
@@ -72,7 +74,7 @@ class Readiness:
         return {
             "store": {"ok": True},
             "paused": [pause["scope"] for pause in standing],
-            "needs_person": [f"{run.id} ({run.playbook} on {run.target}): {run.reason}" for run in asking],
+            "needs_person": [run.id for run in asking],
             "outbox": {"waiting": counted.get("waiting", 0), "oldest_age_s": oldest.total_seconds()},
             "watchdog": {
                 "ok": name is None or fresh,

@@ -10,13 +10,14 @@ from datetime import timedelta
 from remediator.decision import autonomy, guards
 from remediator.decision.facts import Facts, Problem, RemedyFacts
 from remediator.engine import facts
+from remediator.engine.confirmation import confirmed
 from remediator.engine.steps import Steps
 from remediator.engine.survey import Survey
 from remediator.engine.tools import Tools
 from remediator.ids import intent_id
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.runs.cursor import Cursor
-from remediator.runs.machine import Admitted, Cancel, Denied
+from remediator.runs.events import Admitted, Cancel, Denied
 from remediator.runs.plan import Plan, plans_hash
 from remediator.store import approvals, episodes, journal, runs
 from remediator.store.database import Connection
@@ -48,6 +49,9 @@ class Recheck:
         now = self._tools.clock.now()
         async with self._tools.store.read() as connection:
             request = await approvals.get(connection, self._run.id)
+            episode = await episodes.episode(connection, self._run.episode_id)
+        if episode is not None and cursor.direction == "apply":  # a yes can come an hour after the last delivery
+            await confirmed(self._tools, episode, [self._playbook])
         if not cursor.changed and request is None and now - cursor.since > _UNTOUCHED:
             return Checked(Denied("untouched for 15m; it is decided anew"))
         checked = await (self._undo(cursor) if cursor.direction == "undo" else self._forward(cursor))
@@ -128,7 +132,7 @@ class Recheck:
             return Checked(Denied("the journal has no such step to undo"), survey=survey)
         plan = await Steps(self._tools.worlds, source=self._run.source).undo_plan(step)
         if isinstance(plan, Problem):
-            return Checked(Denied(plan.text), survey=survey)
+            return Checked(Denied(plan.text, unread=plan.kind == "wait"), survey=survey)
         return Checked(Admitted(cursor.remedy), plan, replace(survey, target=self._run.where))
 
     async def _plan_changed(self, plans: tuple[Plan, ...]) -> str | None:

@@ -1,6 +1,6 @@
 """What every run is driven with: one value, so that the parts of the runner share it and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from remediator.clock import Clock
@@ -10,6 +10,7 @@ from remediator.metrics import Metrics
 from remediator.playbooks.library import LoadedSet
 from remediator.settings import Settings
 from remediator.store.database import Store
+from remediator.store.episodes import EpisodeRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Tools:
     surveyor: Surveyor
     playbooks: Callable[[], LoadedSet]
     metrics: Metrics
+    confirm: Callable[[EpisodeRow], Awaitable[EpisodeRow]]
+    """Ask Alertmanager whether an alert still fires (S10)."""
     on_ended: Callable[[], None]
     """An ended run makes its alerts undecided: wake the decider."""
     on_page: Callable[[], None]

@@ -58,5 +58,6 @@ class Health:
         )
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        """Prometheus' text format."""
+        """Prometheus' text format. What only the store knows is asked first; it answers in ``details`` when it cannot."""
+        await self._dependencies()
         return web.Response(body=self._metrics.render(), headers={"Content-Type": self._metrics.content_type})
