@@ -8,8 +8,8 @@ from remediator.escalation.situation import AnswerLine, RunLine, Situation
 
 CHOICES = {
     "landed": "--landed yes|no|unknown",
-    "paused": "--say continue|undo|abandon",
-    "undo_failed": "--say continue|abandon",
+    "paused": "--then continue|undo|abandon",
+    "undo_failed": "--then continue|abandon",
 }
 """How each question of ``runs.cursor.Question`` is answered on the command line."""
 
@@ -37,7 +37,7 @@ def next_steps(situation: Situation, why: Page) -> list[str]:
 def _of_run(run: RunLine) -> Iterator[str]:
     if run.plan_hash is not None:
         until = f" (until {run.expires_at:%H:%M:%S}Z)" if run.expires_at else ""
-        yield f"Approve{until}: remediator approve {run.id} --plan {run.plan_hash}"
+        yield f'Approve{until}: remediator approve {run.id} --plan {run.plan_hash} --reason "..."'
         yield f'Reject: remediator reject {run.id} --reason "..."'
         yield from (f"It would do: {line}" for line in run.plan)
     if run.state == "needs_person":
