@@ -15,6 +15,7 @@ from remediator.errors import ConfigError
 from remediator.settings import Cluster
 
 _RENEW_CREDENTIAL_S = 60.0
+_LOAD_WITHIN_S = 30.0
 
 
 async def connect(
@@ -30,7 +31,9 @@ async def connect(
     configuration = library.client.Configuration()
     place = f"clusters.{name}"
     try:
-        await _load(library, cluster, configuration, clock)
+        # A credential plugin may hang, and then the program would never start.
+        async with asyncio.timeout(_LOAD_WITHIN_S):
+            await _load(library, cluster, configuration, clock)
         host = urlsplit(configuration.host).hostname
         if cluster.loopback_only and not is_loopback(host):
             raise ConfigError(

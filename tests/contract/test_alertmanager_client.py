@@ -140,6 +140,13 @@ async def test_a_settling_peer_is_not_asked(second: Alertmanager, session: aioht
     await made.stop()
 
 
+async def test_a_cluster_that_only_settles_has_no_list(session: aiohttp.ClientSession) -> None:
+    made = await peer(cluster="settling")
+    with pytest.raises(FactsMissingError, match="its cluster is settling"):
+        await AlertmanagerPeers([made.url], Credential(), session, 1.0, SystemClock()).alerts()
+    await made.stop()
+
+
 async def test_without_a_configured_watchdog_none_is_asked_for(session: aiohttp.ClientSession) -> None:
     made = await peer(watchdog=False)
     peers = AlertmanagerPeers([made.url], Credential(), session, 1.0, SystemClock(), watchdog=None)

@@ -13,7 +13,7 @@ from remediator.clients.kubernetes_errors import ConflictError
 from remediator.clients.workload import INTENT, RESTARTED_AT
 from remediator.errors import FactsMissingError, OutcomeUnknownError, OvertakenError
 from remediator.runs.plan import Plan
-from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, Object
+from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, REPLICA_SETS, Object
 from remediator.sandbox.kubernetes.store import Writer
 from remediator.sandbox.world import World
 from remediator.targets import Target
@@ -268,6 +268,23 @@ async def test_landed_finds_the_mark_in_the_history_after_somebody_rolled_back(
     assert (await ctx.kubernetes.workload(target)).intent is None
     assert (await RESTART.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.YES
     assert (await RESTART.landed(ctx, plan, SECOND, BEGUN)).answer is Answer.NO
+
+
+async def test_landed_finds_the_mark_on_the_object_when_template_and_history_lost_it(
+    world: World, ctx: ActionContext
+) -> None:
+    """A deploy replaced the template, and ``revisionHistoryLimit: 0`` keeps no revision of ours."""
+    await up(world, spec={"revisionHistoryLimit": 0})
+    plan = await RESTART.plan(ctx, CHECKOUT, PARAMS)
+    await apply(ctx, plan)
+    await world.rolled_out("shop", "checkout")
+    edit(world, {"template": {**deployment(world)["spec"]["template"], "metadata": {"labels": {"app": "checkout"}}}})
+    await world.rolled_out("shop", "checkout")
+    for revision in world.kubernetes.store.all(REPLICA_SETS, "shop"):
+        if INTENT in revision["spec"]["template"]["metadata"].get("annotations", {}):
+            world.kubernetes.store.remove(REPLICA_SETS, revision, Writer("deployment-controller", external=False))
+    assert (await ctx.kubernetes.workload(CHECKOUT)).intent is None
+    assert (await RESTART.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.YES
 
 
 async def test_landed_without_a_read_is_unknown(world: World, ctx: ActionContext) -> None:
