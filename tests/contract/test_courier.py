@@ -8,7 +8,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from remediator.channels.base import Message, Sent
@@ -344,4 +343,3 @@ async def test_the_loop_sends_what_is_written_while_it_waits_and_shows_the_outbo
         assert metrics.outbox_age._value.get() == 0
         task.cancel()
     assert len(sink.paging()) == 1
-    assert REGISTRY is not metrics.registry
