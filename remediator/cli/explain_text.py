@@ -46,7 +46,7 @@ def _alert(alert: dict[str, Any], every: bool) -> None:
 
 def _playbook(one: dict[str, Any]) -> None:
     line()
-    line(("  ", ""), (one["playbook"], "bold"), f" matches, priority {one['priority']}")
+    line("  ", (one["playbook"], "bold"), f" matches, priority {one['priority']}")
     for matched in one["match"]:
         if matched["holds"]:
             line(f"by      {', '.join(matched['matchers'])}", indent=4)

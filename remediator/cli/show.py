@@ -41,8 +41,13 @@ def when(instant: str | None) -> str:
 
 def line(*cells: Cell, indent: int = 0) -> None:
     """One line, never wrapped or cut."""
-    text = _text(("", " " * indent), *cells)
-    _console().print(text, soft_wrap=True)
+    import sys
+
+    if sys.stdout.isatty():
+        _console().print(_text(" " * indent, *cells), soft_wrap=True)
+        return
+    # Without colours there is nothing for Rich to do, and a script need not wait for its import.
+    typer.echo(" " * indent + "".join(plain(cell if isinstance(cell, str) else cell[0]) for cell in cells))
 
 
 def heading(text: str) -> None:
