@@ -77,9 +77,15 @@ class Stage:
         return victim
 
     async def stop(self) -> None:
-        """SIGTERM; returns when the process has ended."""
-        self.victims[-1].signal(signal.SIGTERM)
-        await self.victims[-1].exited.wait()
+        """SIGTERM to the process that serves; returns when it has ended. One that just then dies as ordered is replaced first."""
+        while (victim := await self._ask_to_stop(self.victims[-1])).dying_at is not None:
+            await self.until(lambda gone=victim: self.victims[-1] is not gone, "the next process")
+
+    async def _ask_to_stop(self, victim: Victim) -> Victim:
+        await self.until(lambda: victim.serving.is_set() or victim.exited.is_set(), "it serves")
+        victim.signal(signal.SIGTERM)
+        await victim.exited.wait()
+        return victim
 
     async def post(self, document: Mapping[str, Any]) -> int:
         """One webhook, sent until it is answered with anything but 503; returns the status."""

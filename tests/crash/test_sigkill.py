@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,12 @@ _ALL = os.environ.get("REMEDIATOR_CRASH_ALL") == "1"
 _ONLY = os.environ.get("REMEDIATOR_CRASH_ONLY", "")
 _SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
 _AT_ONCE = 4
-_LATER_PASSES = 6
-"""Beside the first pass of each point, so many later ones per scenario, chosen by the seed."""
-_DOUBLE_KILLS = 2
+_RUN_POINTS = ("commit.begin_step.", "commit.end_step.", "commit.advance_run.", "send.kubernetes.")
+"""Killed at in every scenario that passes them; any other point in ``_SCENARIOS_A_POINT`` of those that do."""
+_SCENARIOS_A_POINT = 2
+_LATER_PASSES = 2
+"""So many kills per scenario at a later pass of a point, chosen by the seed."""
+_DOUBLE_KILLS = 1
 """Plays per scenario in which the process that takes over dies too."""
 _PLAY_S = 60.0
 
@@ -56,33 +59,45 @@ async def play(name: str, directory: Path, nursery: Nursery, kills: Sequence[Kil
     return stage
 
 
-async def passed(name: str, directory: Path, nursery: Nursery) -> list[str]:
-    """The points that this scenario passes when nobody disturbs it."""
-    if name not in _passed:
-        stage = await play(name, directory / f"{name}-undisturbed", nursery)
-        _passed[name] = stage.reached
-    return _passed[name]
+async def passed(directory: Path, nursery: Nursery) -> dict[str, list[str]]:
+    """The points that each scenario passes when nobody disturbs it."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(name: str) -> None:
+        async with gate:
+            try:
+                _passed[name] = (await play(name, directory / f"{name}-undisturbed", nursery)).reached
+            except Exception as error:
+                wrong.append(f"{name}: {_told(error)}\n  log: {directory}/{name}-undisturbed/remediator.log")
+
+    wrong: list[str] = []
+    await asyncio.gather(*(one(name) for name in SCENARIOS if name not in _passed))
+    assert not wrong, "undisturbed plays went wrong:\n" + "\n".join(wrong)
+    return _passed
 
 
-def kills_for(name: str, reached: Sequence[str]) -> list[tuple[Kill, ...]]:
-    """Where to kill: the first pass of every point, and some later ones; twice in a row now and then."""
-    if _ONLY:
-        only, _, chain = _ONLY.partition(":")
-        if only != name:
-            pytest.skip(f"REMEDIATOR_CRASH_ONLY={_ONLY}")
-        return [tuple((point, int(nth)) for point, _, nth in (one.rpartition(":") for one in chain.split(",")))]
-    counts = Counter(reached)
-    first: list[tuple[Kill, ...]] = [((point, 1),) for point in counts]
+def kills_for(name: str, reached: Mapping[str, Sequence[str]]) -> list[tuple[Kill, ...]]:
+    """Where to kill: at the first pass of points, at some later ones, and once more while it recovers."""
+    counts = Counter(reached[name])
+    chance = random.Random(f"{_SEED}:{name}")
     later: list[tuple[Kill, ...]] = [
         ((point, nth),) for point, count in counts.items() for nth in range(2, count + 1) if "heartbeat" not in point
     ]
-    chance = random.Random(f"{_SEED}:{name}")
     if not _ALL:
         later = chance.sample(later, min(_LATER_PASSES, len(later)))
-    begun = [point for point in counts if point.startswith(("commit.begin_step.", "send.kubernetes."))] or list(counts)
-    second = ("commit.recover.before", "commit.recover.after", "commit.claim_runs.after", "commit.end_step.before")
+    first: list[tuple[Kill, ...]] = [((point, 1),) for point in counts if _ALL or _is_killed_at(point, name, reached)]
+    begun = [point for point in counts if point.startswith(_RUN_POINTS)] or list(counts)
+    second = [point for point in counts if point.startswith(("commit.recover.", "commit.claim_runs.", *_RUN_POINTS))]
     double = [((chance.choice(begun), 1), (chance.choice(second), 1)) for _ in range(_DOUBLE_KILLS)]
     return [*first, *later, *double]
+
+
+def _is_killed_at(point: str, name: str, reached: Mapping[str, Sequence[str]]) -> bool:
+    if point.startswith(_RUN_POINTS):
+        return True
+    passing = [scenario for scenario in SCENARIOS if point in reached[scenario]]
+    random.Random(f"{_SEED}:{point}").shuffle(passing)
+    return name in passing[:_SCENARIOS_A_POINT]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -90,12 +105,11 @@ async def test_killed_anywhere_it_loses_nothing_and_repeats_nothing(
     name: str, tmp_path: Path, nursery: Nursery
 ) -> None:
     async with nursery.attached():
-        chosen = kills_for(name, await passed(name, tmp_path, nursery))
+        chosen = _only(name) if _ONLY else kills_for(name, await passed(tmp_path, nursery))
         gate = asyncio.Semaphore(_AT_ONCE)
         wrong: list[str] = []
 
         async def one(number: int, kills: tuple[Kill, ...]) -> None:
-            spelt = ",".join(f"{point}:{nth}" for point, nth in kills)
             async with gate:
                 try:
                     stage = await play(name, tmp_path / str(number), nursery, kills)
@@ -104,10 +118,7 @@ async def test_killed_anywhere_it_loses_nothing_and_repeats_nothing(
                         raise AssertionError("the point was passed undisturbed, but not reached this time")
                 except Exception as error:
                     log = tmp_path / str(number) / "remediator.log"
-                    wrong.append(
-                        f"{_told(error)}\n  log: {log}\n  again: REMEDIATOR_CRASH_ONLY='{name}:{spelt}' "
-                        f".venv/bin/pytest tests/crash/test_sigkill.py -k '{name}'"
-                    )
+                    wrong.append(f"{_told(error)}\n  log: {log}\n  again: {_again(name, kills)}")
 
         await asyncio.gather(*(one(number, kills) for number, kills in enumerate(chosen)))
     assert not wrong, f"{len(wrong)} of {len(chosen)} plays went wrong (seed {_SEED}):\n" + "\n".join(wrong)
@@ -115,11 +126,21 @@ async def test_killed_anywhere_it_loses_nothing_and_repeats_nothing(
 
 async def test_every_point_of_the_code_is_passed_by_a_scenario(tmp_path: Path, nursery: Nursery) -> None:
     async with nursery.attached():
-        reached: set[str] = set()
-        for name in SCENARIOS:
-            reached |= set(await passed(name, tmp_path, nursery))
+        reached = {point for points_passed in (await passed(tmp_path, nursery)).values() for point in points_passed}
     assert set(points.enumerated()) - reached == set(), "no scenario passes these points: write one"
     assert reached - set(points.enumerated()) == set(), "points.py does not find these in the code"
+
+
+def _only(name: str) -> list[tuple[Kill, ...]]:
+    wanted, _, chain = _ONLY.partition(":")
+    if wanted != name:
+        pytest.skip(f"REMEDIATOR_CRASH_ONLY={_ONLY}")
+    return [tuple((point, int(nth)) for point, _, nth in (one.rpartition(":") for one in chain.split(",")))]
+
+
+def _again(name: str, kills: Sequence[Kill]) -> str:
+    spelt = ",".join(f"{point}:{nth}" for point, nth in kills)
+    return f"REMEDIATOR_CRASH_ONLY='{name}:{spelt}' .venv/bin/pytest tests/crash/test_sigkill.py"
 
 
 def _told(error: BaseException) -> str:
