@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from sqlalchemy import select
 
+from remediator import ids
 from remediator.channels.base import Message, Sent
 from remediator.channels.pagerduty import PagerDuty
 from remediator.engine.courier import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, Courier
@@ -18,7 +19,7 @@ from remediator.errors import StoreUnavailableError
 from remediator.metrics import Metrics
 from remediator.sandbox.pagerduty import PagerDuty as Sink
 from remediator.store import outbox
-from remediator.store.database import Store, Tx
+from remediator.store.database import Connection, Store, Tx
 from remediator.store.schema import outbox as outbox_table
 from tests.support import incidents as rows
 from tests.support.clock import T0, ManualClock
@@ -68,19 +69,22 @@ async def courier_of(
 async def write(
     store: Store, action: str = "trigger", *, key: str = "inc_1/L1", cause: str = "unfixed", mode: str = "live"
 ) -> bool:
-    message = {"summary": f"{key} {cause}", "source": "remediator", "severity": "critical"}
     async with store.begin(Tx.JUDGE_INCIDENT) as tx:
-        return await outbox.add(
-            tx,
-            incident_id=None,
-            mode=mode,
-            channel="pagerduty",
-            action=action,
-            dedup_key=key,
-            cause=cause,
-            message=message,
-            now=T0,
-        )
+        return await add(tx, action, key=key, cause=cause, mode=mode)
+
+
+async def add(tx: Connection, action: str, *, key: str = "inc_1/L1", cause: str, mode: str = "live") -> bool:
+    return await outbox.add(
+        tx,
+        incident_id=None,
+        mode=mode,
+        channel="pagerduty",
+        action=action,
+        dedup_key=key,
+        cause=cause,
+        message={"summary": f"{key} {cause}", "source": "remediator", "severity": "critical"},
+        now=T0,
+    )
 
 
 async def states(store: Store) -> list[tuple[str, str, int]]:
@@ -145,12 +149,15 @@ async def test_a_resolve_never_overtakes_its_trigger(store: Store, clock: Manual
     assert sink.dropped == []
 
 
-async def test_messages_written_in_one_millisecond_keep_their_order(
-    store: Store, clock: ManualClock, sink: Sink
+async def test_messages_written_in_one_millisecond_or_after_the_clock_was_set_back_keep_their_order(
+    store: Store, clock: ManualClock, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(20):
-        await write(store, cause=f"unfixed+{number}")
-        await write(store, "resolve", cause=f"over+{number}")
+    milliseconds = iter([5] * 20 + [3] * 10 + [4] * 10)
+    monkeypatch.setattr(ids.time, "time_ns", lambda: next(milliseconds) * 1_000_000)
+    async with store.begin(Tx.JUDGE_INCIDENT) as tx:
+        for number in range(20):
+            await add(tx, "trigger", cause=f"unfixed+{number}")
+            await add(tx, "resolve", cause=f"over+{number}")
     async with courier_of(store, clock, sink) as courier:
         await drain(courier, clock, within_s=60)
     assert [incident.status for incident in sink.incidents()] == ["resolved"] * 20

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator import ids
-from remediator.ids import derived_id, intent_id, new_id
+from remediator.ids import derived_id, id_after, intent_id, new_id
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -71,3 +71,13 @@ def test_an_odd_prefix_is_refused(prefix: str) -> None:
 def test_an_id_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one part"):
         ids.derived_id("inc")
+
+
+def test_an_id_after_another_sorts_after_it_whatever_the_clock_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    nanoseconds = iter([9_000_000, 9_000_000, 1_000_000, 9_000_000, 20_000_000])
+    monkeypatch.setattr(ids.time, "time_ns", lambda: next(nanoseconds))
+    made = [id_after("msg", None)]
+    for _ in range(4):
+        made.append(id_after("msg", made[-1]))
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
