@@ -12,6 +12,7 @@ from remediator.cli.show import as_json, fail_each, line
 if TYPE_CHECKING:
     from remediator.errors import ConfigError
     from remediator.playbooks.loading import LoadedSet
+    from remediator.playbooks.model import Playbook
     from remediator.settings import Settings
 
 
@@ -42,9 +43,9 @@ def check(
     try:
         loaded = load(path or settings.playbooks, settings, drafts=drafts)
     except PlaybookErrors as errors:
-        _print(output, errors.problems, (), 0, None)
+        _print(output, errors.problems, (), (), None)
         raise typer.Exit(1) from None
-    _print(output, (), loaded.warnings, len(loaded.playbooks), None if drafts else _backstop(loaded, settings))
+    _print(output, (), loaded.warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
 
 
 def load(path: Path, settings: "Settings", *, drafts: bool = False) -> "LoadedSet":
@@ -100,7 +101,7 @@ def _print(
     output: Output,
     problems: "Iterable[ConfigError]",
     warnings: "Iterable[ConfigError]",
-    playbooks: int,
+    playbooks: "tuple[Playbook, ...]",
     note: str | None,
 ) -> None:
     listed, warned = list(problems), list(warnings)
@@ -108,7 +109,8 @@ def _print(
         as_json(
             {
                 "ok": not listed,
-                "playbooks": playbooks,
+                "playbooks": len(playbooks),
+                "contents": {playbook.name: playbook.content_hash for playbook in playbooks},
                 "problems": [_json(problem) for problem in listed],
                 "warnings": [_json(warning) for warning in warned],
                 "notes": [note] if note else [],
@@ -122,7 +124,9 @@ def _print(
     if listed:
         line(f"{len(listed)} problem{'s' if len(listed) > 1 else ''}; nothing of it would be loaded")
         return
-    line((f"{playbooks} playbook{'' if playbooks == 1 else 's'} good", "green"))
+    line((f"{len(playbooks)} playbook{'' if len(playbooks) == 1 else 's'} good", "green"))
+    for playbook in playbooks:  # what `settings.autonomy.playbooks` must name to raise one above `start` (S14)
+        line(f"{playbook.name}: at most {playbook.autonomy}, content {playbook.content_hash}", indent=2)
     if note:
         line(f"note: {note}")
 

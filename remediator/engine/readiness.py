@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from remediator.clock import Clock
+from remediator.engine.facts import by_pause_file
 from remediator.engine.lease import Lease
 from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.errors import RemediatorError
@@ -58,14 +59,14 @@ class Readiness:
     async def _stored(self) -> dict[str, Any]:
         now = self._clock.now()
         async with self._store.read() as connection:
-            standing = await pauses.listing(connection)
+            standing = (*by_pause_file(self._settings.pause_file), *await pauses.standing(connection))
             asking = await runs.listing(connection, states=("needs_person",))
             active = await runs.listing(connection, states=runs.ACTIVE_STATES, limit=1_000)
             counted = await outbox.count_by_state(connection)
             oldest_at = await outbox.oldest_waiting_at(connection)
             name = self._settings.escalation.watchdog
             seen_at = None if name is None else await episodes.last_seen(connection, name)
-        self._metrics.paused.set(any(pause["scope"] == pauses.ALL for pause in standing))
+        self._metrics.paused.set(any(pause.scope == pauses.ALL for pause in standing))
         self._metrics.runs_active.set(len(active))
         for state, count in counted.items():
             self._metrics.outbox_rows.labels(state=state).set(count)
@@ -74,7 +75,7 @@ class Readiness:
         fresh = seen_at is not None and now - seen_at <= self._settings.escalation.watchdog_within
         return {
             "store": {"ok": True},
-            "paused": [pause["scope"] for pause in standing],
+            "paused": [pause.scope for pause in standing],
             "needs_person": [run.id for run in asking],
             "outbox": {"waiting": counted.get("waiting", 0), "oldest_age_s": oldest.total_seconds()},
             "watchdog": {

@@ -203,6 +203,7 @@ class Playbook(_Shown):
     runbook: str
     file: str
     revision: str
+    content: str = Field(description="hash of match, target and remedies: what settings.autonomy.playbooks trusts")
     priority: int
     match: list[list[str]]
     remedies: list[str]
@@ -218,6 +219,7 @@ class Playbook(_Shown):
             **playbook.metadata.model_dump(include={"name", "description", "owner", "runbook"}),
             file=record.file,
             revision=playbook.revision,
+            content=playbook.content_hash,
             priority=playbook.priority,
             match=[list(matchers) for matchers in playbook.match],
             remedies=[remedy.name for remedy in playbook.remedies],
