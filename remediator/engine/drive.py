@@ -13,7 +13,7 @@ from remediator.engine.admission import shape_of
 from remediator.engine.escalator import judge_incident
 from remediator.engine.lease import Lease
 from remediator.engine.recheck import Checked, Recheck
-from remediator.engine.steps import Steps
+from remediator.engine.steps import Done, Steps
 from remediator.engine.tools import Tools
 from remediator.ids import intent_id
 from remediator.playbooks.model import Playbook
@@ -149,7 +149,7 @@ class Drive:
             self._cursor, command = machine.advance(self._cursor, done.event, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             await journal.settle(tx, intent, state=done.state, now=now, applied=done.applied, error=done.error)
-            await self._event(tx, f"step_{done.state}", f"{plan.summary}: {done.error or done.summary}", now)
+            await self._event(tx, f"step_{done.state}", _told(done, plan), now)
         log.info("step_applied", step=plan.action, target=self._run.target, result=done.state, error=done.error)
         return command
 
@@ -302,3 +302,7 @@ class Drive:
     def _intent(self) -> str:
         cursor = self._cursor
         return intent_id(self._run.id, cursor.remedy, cursor.step, cursor.direction)
+
+
+def _told(done: Done, plan: Plan) -> str:
+    return f"{plan.summary}: {done.error}" if done.error else f"done: {done.summary}"
