@@ -113,9 +113,8 @@ async def _document(request: web.Request) -> Any:
 
 def _json(status: int, answer: BaseModel | dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
     value = answer.model_dump() if isinstance(answer, BaseModel) else answer
-    return web.Response(
-        status=status, body=json.dumps(value, default=_written).encode(), headers={**_HEADERS, **(headers or {})}
-    )
+    text = json.dumps(value, default=_written).replace("\x7f", "\\u007f")
+    return web.Response(status=status, body=text.encode(), headers={**_HEADERS, **(headers or {})})
 
 
 def _written(value: Any) -> str:
