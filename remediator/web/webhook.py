@@ -29,7 +29,7 @@ _PATHS = (
     "/webhook/alertmanager/{source}/",
 )
 _JSON = {"Content-Type": "application/json"}
-_RECEIVER = re.compile(rb'\s*\{\s*"receiver"\s*:\s*"((?:[^"\\]|\\.){1,200})"')
+_RECEIVER = re.compile(rb'\s*\{\s*"receiver"\s*:\s*("(?:[^"\\]|\\.){1,200}")')
 
 
 class Webhook:
@@ -79,7 +79,9 @@ class Webhook:
             log.warning("webhook_refused", source=source, code=400, reason=str(error))
             return _refused(400, str(error))
         except (web.RequestPayloadError, ContentEncodingError) as error:
-            return _refused(400, f"the body cannot be read: {error}")
+            response = _refused(400, f"the body cannot be read: {error}")
+            response.force_close()  # where the next request begins in what follows is anybody's guess
+            return response
         except (TimeoutError, OSError):
             return _refused(503, f"the body did not arrive within {self._read_timeout_s:g} s")
         except StoreUnavailableError as error:
@@ -89,9 +91,8 @@ class Webhook:
         """The body; None when it is too large. That is remembered, because Alertmanager will not shrink it."""
         content = request.content
         declared = request.content_length
-        if content.is_eof() and (
-            declared is None or declared <= self._max_body
-        ):  # a small body came together with its head
+        fits = declared is None or declared <= self._max_body
+        if fits and content.is_eof():  # a small body came together with its head
             body = content.read_nowait()
             if len(body) <= self._max_body:
                 return body
@@ -111,7 +112,7 @@ class Webhook:
 
     async def _too_large(self, source: str, declared: int | None, head: bytes) -> None:
         """Alertmanager's first key is the receiver: knowing it, the reconciler can fetch what was not read."""
-        receiver = unquote_meta(found[1].decode("utf-8", "replace")) if (found := _RECEIVER.match(head)) else ""
+        receiver = _receiver_in(head)
         log.warning(
             "webhook_refused",
             source=source,
@@ -121,6 +122,14 @@ class Webhook:
             receiver=receiver,
         )
         await self._intake.too_large(source, declared, self._max_body, receiver)
+
+
+def _receiver_in(head: bytes) -> str:
+    found = _RECEIVER.match(head)
+    try:
+        return unquote_meta(orjson.loads(found[1])) if found else ""
+    except orjson.JSONDecodeError:
+        return ""
 
 
 def _refused(code: int, why: str, headers: dict[str, str] | None = None) -> web.Response:
