@@ -59,11 +59,12 @@ async def crash_loop(stage: Stage, narrator: Narrator) -> None:
     )
     stage.world.sicken(NAMESPACE, "checkout")
     run = await _end_of_run(stage, "checkout")
-    incident = await _closed(stage, "checkout")
     await narrator.catch_up()
-    _outcome(
+    await _outcome(
         stage, run, "verified", "the fix is verified: rollout, pods and the alert itself agree, and it held for 2s"
     )
+    incident = await _closed(stage, "checkout")
+    await narrator.catch_up()
     stage.check("restarted exactly once", 1, stage.restarts("checkout"))
     _made_by_remediator(stage, "checkout")
     stage.check("the incident is closed", "closed", incident.state)
@@ -80,12 +81,9 @@ async def cooldown(stage: Stage, narrator: Narrator) -> None:
     )
     stage.world.sicken(NAMESPACE, "checkout")
 
-    async def denied() -> Mapping[str, Any] | None:
-        incident = await stage.incident_of("checkout")
-        found = [] if incident is None else await stage.decisions(incident.id)
-        return next((one for one in found if one["current"] and one["verdict"] == "deny"), None)
-
-    decision = await stage.until("the second alert is decided", "a denial that names the cooldown", denied)
+    decision = await stage.until(
+        "the second alert is decided", "a denial that names the cooldown", lambda: _denial(stage, "checkout")
+    )
     await narrator.catch_up()
     reason = next((one for one in decision["reasons"] if one["guard"] == "cooldown"), None)
     if reason is None or reason["earliest"] is None:
@@ -114,14 +112,19 @@ async def never_ready(stage: Stage, narrator: Narrator) -> Incident:
     )
     stage.world.sicken(NAMESPACE, "payments", "never-ready")
     run = await _end_of_run(stage, "payments")
+    await narrator.catch_up()
+    await _outcome(stage, run, "refuted", "the restart was refuted: it did not help, and remediator says so")
 
     async def paged() -> Incident | None:
         return next(iter(stage.world.pagerduty.open()), None)
 
     page = await stage.until("a person is paged", "one open incident at PagerDuty", paged)
+    decision = await stage.until(
+        "the alert is decided again", "a denial, because the restart was refuted", lambda: _denial(stage, "payments")
+    )
     await narrator.catch_up()
-    _outcome(stage, run, "refuted", "the restart was refuted: it did not help, and remediator says so")
     stage.check("restarted exactly once, nothing blunter was tried", 1, stage.restarts("payments"))
+    stage.check("it will not try again by itself", "refuse", decision["kind"])
     incident = await stage.incident_of("payments")
     stage.check("the incident stays open", "open", None if incident is None else incident.state)
     stage.check("one incident at PagerDuty", 1, len(stage.world.pagerduty.incidents()))
@@ -173,6 +176,12 @@ def show_page(stage: Stage, page: Incident) -> None:
     stage.timeline.page(title, page.summary, [*sections, ("links", links)])
 
 
+async def _denial(stage: Stage, name: str) -> Mapping[str, Any] | None:
+    incident = await stage.incident_of(name)
+    found = [] if incident is None else await stage.decisions(incident.id)
+    return next((one for one in found if one["current"] and one["verdict"] == "deny"), None)
+
+
 async def _end_of_run(stage: Stage, name: str) -> RunRow:
     return await stage.until(
         f"remediator deals with {NAMESPACE}/{name}",
@@ -190,9 +199,12 @@ async def _closed(stage: Stage, name: str) -> IncidentRow:
     return await stage.until(f"{NAMESPACE}/{name} is over", "its incident closes", closed)
 
 
-def _outcome(stage: Stage, run: RunRow, expected: str, told: str) -> None:
+async def _outcome(stage: Stage, run: RunRow, expected: str, told: str) -> None:
     if run.outcome != expected:
-        raise NotAsToldError(told, f"the run ends {expected}", f"it ended {run.outcome}: {run.reason}")
+        story = await stage.story(run.incident_id)
+        looks = [one["text"] for one in (story.timeline if story is not None else ()) if one["event"] == "looked"]
+        last = f"; it {looks[-1]}" if looks else ""
+        raise NotAsToldError(told, f"the run ends {expected}", f"it ended {run.outcome}: {run.reason}{last}")
     stage.timeline.went(told)
 
 
@@ -200,7 +212,9 @@ def _made_by_remediator(stage: Stage, name: str) -> None:
     changes = stage.world.kubernetes.changes("deployments", NAMESPACE, name, "spec.template")
     stage.check("and by nobody but remediator", ["remediator"], sorted({change.manager for change in changes}))
     stage.check(
-        "pods are all new", True, workloads.is_rolled_out(stage.world.kubernetes, "deployments", NAMESPACE, name)
+        "its pods are all new and ready",
+        True,
+        workloads.is_rolled_out(stage.world.kubernetes, "deployments", NAMESPACE, name),
     )
 
 

@@ -45,7 +45,11 @@ async def end_what_is_over(stage: Stage) -> None:
         story = await stage.story(incident.id) if incident.state == "open" else None
         for episode in () if story is None else story.episodes:
             if episode.state == "open" and episode.fingerprint not in told and _well(stage, episode):
-                await stage.post(json.dumps(resolved(episode, stage.clock.now().isoformat())).encode())
+                now = stage.clock.now()
+                stage.timeline.happened(
+                    now, "alert", f"{episode.alertname} ends, its service is well: resolved is delivered"
+                )
+                await stage.post(json.dumps(resolved(episode, now.isoformat())).encode())
 
 
 def _well(stage: Stage, episode: EpisodeRow) -> bool:

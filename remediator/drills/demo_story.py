@@ -6,11 +6,12 @@ Nothing here is scripted: a line is shown because it stands in the store, or bec
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from remediator.decision.guards import TO_ADMIT
 from remediator.drills.demo_stage import NAMESPACE, Stage
+from remediator.durations import format_duration
 from remediator.sandbox import workloads
 from remediator.store.incidents import IncidentRow, Story
 
@@ -68,7 +69,8 @@ class Narrator:
                     self._stage.timeline.more(one)
 
     def _cluster(self) -> list[Line]:
-        now, lines = self._stage.clock.now(), []
+        now = self._stage.clock.now()
+        lines: list[Line] = []
         for name in deployments(self._stage):
             before, seen = self._seen.get(name), condition_of(self._stage, name)
             self._seen[name] = seen
@@ -95,7 +97,7 @@ class Narrator:
             for event in () if story is None else story.timeline:
                 if event["id"] not in self._told and story is not None:
                     self._told.add(event["id"])
-                    lines += told(event, story)
+                    lines += told(event, story, self._stage.app.settings.timings.settle)
         return lines
 
 
@@ -114,9 +116,11 @@ def condition_of(stage: Stage, name: str) -> str:
     found = cluster.get("deployments", NAMESPACE, name)
     status, wanted = found.get("status", {}), found["spec"]["replicas"]
     updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
-    rolling = status.get("observedGeneration", 0) < found["metadata"]["generation"]
-    if rolling or updated < wanted or status.get("replicas", 0) > updated:
-        return f"rolling out, {updated} of {wanted} pods are new"
+    if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+        return "a new rollout begins"
+    if updated < wanted or status.get("replicas", 0) > updated:
+        old = max(status.get("replicas", 0) - updated, 0)
+        return f"rolling out, {updated} of {wanted} pods are new, {old} old"
     if workloads.is_crash_looping(cluster, "deployments", NAMESPACE, name):
         return _CRASHING
     return f"{ready} of {wanted} pods are ready"
@@ -131,7 +135,7 @@ def delivery(body: bytes, status: int | None) -> str:
     return f"Alertmanager delivers {said}{more}; {answer}"
 
 
-def told(event: Mapping[str, Any], story: Story) -> list[Line]:
+def told(event: Mapping[str, Any], story: Story, settle: timedelta) -> list[Line]:
     """One row of an incident's timeline for people; nothing when another line has said it."""
     kind, text, at = event["event"], event["text"], event["at"]
     if kind in _TOLD_ELSEWHERE:
@@ -144,22 +148,31 @@ def told(event: Mapping[str, Any], story: Story) -> list[Line]:
         case "incident_reopened":
             text = f"{story.incident.title}: {text[:1].lower()}{text[1:]}"
         case "decided":
-            text, more = decided(event, story)
+            text, more = decided(event, story, settle)
         case "step_begun":
             text = f"{text.removeprefix('apply: ')}; written down before it is sent"
         case "step_done":
             text = "done: the API server took the change"
         case "looked":
-            text = text.removeprefix("looked: ")
+            answer, _, seen = text.removeprefix("looked: ").partition(": ")
+            before = [
+                one["text"] for one in story.timeline if one["run_id"] == event["run_id"] and one["id"] < event["id"]
+            ]
+            if event["text"] in before:
+                text = f"is it fixed? still {answer}"
+            else:
+                text, more = f"is it fixed? {answer}", tuple(seen.split("; "))
         case "run_ended":
             run = next((run for run in story.runs if run.id == event["run_id"]), None)
             who = {"verified": "verified", None: "notes"}.get(None if run is None else run.outcome, "refuted")
+        case "paged":
+            text = f"to PagerDuty: {text.removeprefix('Page: ')}"
         case "incident_closed":
             text = f"{story.incident.title}: {text[:1].lower()}{text[1:]}"
     return [(at, who, text, more)]
 
 
-def decided(event: Mapping[str, Any], story: Story) -> tuple[str, tuple[str, ...]]:
+def decided(event: Mapping[str, Any], story: Story, settle: timedelta) -> tuple[str, tuple[str, ...]]:
     """A decision with its reasons: what admits it and the plan, or every denial."""
     detail = event["detail"] or {}
     answer = next(
@@ -174,7 +187,8 @@ def decided(event: Mapping[str, Any], story: Story) -> tuple[str, tuple[str, ...
         return event["text"], ()
     name = answer["playbook"] or "no playbook"
     if answer["verdict"] == "run":
-        return f"{name}: RUN, none of {len(TO_ADMIT)} guards objects", _plan(answer["plan"])
+        waits = f"waits {format_duration(settle)} for alerts that belong together, then asks every guard again"
+        return f"{name}: RUN, none of {len(TO_ADMIT)} guards objects", (*_plan(answer["plan"]), waits)
     kind = {"wait": ", and waits", "refuse": ", and tells a person"}.get(answer["kind"] or "", "")
     reasons: Sequence[Mapping[str, Any]] = answer["reasons"]
     return f"{name}: {str(answer['verdict']).upper()}{kind}", tuple(reason["text"] for reason in reasons)

@@ -6,9 +6,10 @@ Texts come from labels and bodies and may be hostile: they are never read as mar
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.status import Status
@@ -28,6 +29,8 @@ _STYLES = {
     "resolved": "green",
     "closed": "bold green",
 }
+_AT, _WHO = 9, 8
+"""Widths of the columns that say when and who."""
 _WIDEST = 112
 """Longer lines are hard to read, however wide the terminal."""
 
@@ -57,12 +60,11 @@ class Timeline:
     ) -> None:
         self.idle()
 
-    def title(self, text: str, *, below: Sequence[str]) -> None:
+    def title(self, text: str, below: str) -> None:
         """The first lines."""
         self.gap()
         self.say(text, style="bold")
-        for line in below:
-            self.say(line, style="dim")
+        self.say(below, style="dim")
 
     def scene(self, number: int, of: int, text: str, told: str) -> None:
         """A new scene begins."""
@@ -122,6 +124,12 @@ class Timeline:
         shown = Text(visible(text), style="dim", overflow="ellipsis", no_wrap=True)
         self._status.update(shown)
 
+    def stopped(self) -> None:
+        """The last line after a signal."""
+        self.idle()
+        self.gap()
+        self.say("Stopped; nothing of the demo is left behind.")
+
     def idle(self) -> None:
         """Take the spinner away."""
         if self._status is not None:
@@ -132,7 +140,7 @@ class Timeline:
         """A table of numbers that should not have changed."""
         if not self._pretty:
             for name, number in before.items():
-                self._plain(f"          {name}: {number} before, {after[name]} after")
+                self._row("", "", f"{name}: {number} before, {after[name]} after", "")
             return
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("")
@@ -140,7 +148,7 @@ class Timeline:
         table.add_column("after", justify="right")
         for name, number in before.items():
             table.add_row(name, str(number), str(after[name]))
-        self._console.print(_indented(table, 23), width=self._width, highlight=False)
+        self._console.print(Padding(table, (0, 0, 0, _AT + _WHO + 4)), width=self._width, highlight=False)
 
     def page(self, title: str, summary: str, sections: Sequence[tuple[str, Sequence[str]]]) -> None:
         """A page as the engineer sees it."""
@@ -157,7 +165,7 @@ class Timeline:
             parts += [Text(), Text(name.upper(), style="bold cyan")]
             parts += [_bullet(self._dot, visible(line)) for line in lines]
         panel = Panel(Group(*parts), title=Text(visible(title), style="bold red"), border_style="red", padding=(1, 2))
-        self._console.print(_indented(panel, 2), width=self._width, highlight=False)
+        self._console.print(panel, width=self._width, highlight=False)
 
     @property
     def _width(self) -> int:
@@ -165,11 +173,11 @@ class Timeline:
 
     def _row(self, at: str, who: str, text: str, style: str, *, body: str = "") -> None:
         if not self._pretty:
-            self._plain(f"{at:<9} {who:<9} {text}")
+            self._plain(f"{at:<{_AT}}  {who:<{_WHO}}  {text}")
             return
-        grid = Table.grid(padding=(0, 0, 0, 2))
-        grid.add_column(width=9, style="dim")
-        grid.add_column(width=8)
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=_AT, style="dim")
+        grid.add_column(width=_WHO)
         grid.add_column(overflow="fold")
         grid.add_row(Text(at), Text(who, style=style), Text(text, style=body))
         self._console.print(grid, width=self._width, highlight=False)
@@ -183,10 +191,4 @@ def _bullet(dot: str, text: str) -> Table:
     grid.add_column(width=1, style="dim")
     grid.add_column(overflow="fold")
     grid.add_row(dot, Text(text))
-    return grid
-
-
-def _indented(inside: Any, by: int) -> Table:
-    grid = Table.grid(padding=(0, 0, 0, by))
-    grid.add_row(inside)
     return grid
