@@ -72,6 +72,8 @@ class Readiness:
             self._metrics.outbox_rows.labels(state=state).set(count)
         oldest = timedelta(0) if oldest_at is None else now - oldest_at
         self._metrics.outbox_age.set(oldest.total_seconds())
+        if seen_at is not None:  # a restarted process knows it from the store
+            self._metrics.watchdog_last_seen_at.set(seen_at.timestamp())
         fresh = seen_at is not None and now - seen_at <= self._settings.escalation.watchdog_within
         return {
             "store": {"ok": True},
