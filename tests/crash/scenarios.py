@@ -23,8 +23,6 @@ remedies:
     if_refuted: undo
 """
 
-SHOP = {"namespace": "shop", "deployment": "checkout"}
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -42,11 +40,11 @@ async def restart_cures(stage: Stage) -> None:
     names = ("checkout", "basket")
     for name in names:
         await _sick(stage, name)
-    await stage.alert(*(firing(namespace="shop", deployment=name) for name in names))
+    await stage.alert(*(_down(name) for name in names))
     runs = await stage.ended(2)
     assert [run["outcome"] for run in runs] == ["verified", "verified"], [run["reason"] for run in runs]
     assert [_restarts(stage, name) for name in names] == [1, 1]
-    await stage.alert(*(_over(deployment=name) for name in names))
+    await stage.alert(*(_over(name) for name in names))
     await _all_closed(stage)
     assert stage.world.pagerduty.incidents() == []
 
@@ -54,7 +52,7 @@ async def restart_cures(stage: Stage) -> None:
 async def restart_does_not_cure(stage: Stage) -> None:
     """It takes longer than people may wait, is refuted and stays triggered; when the service comes back by itself, all is resolved."""
     await _sick(stage, behaviour="never-ready")
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     [run] = await stage.ended()
     assert run["outcome"] == "refuted", run["reason"]
     assert _restarts(stage) == 1
@@ -67,7 +65,7 @@ async def restart_does_not_cure(stage: Stage) -> None:
 async def nobody_fixes_it(stage: Stage) -> None:
     """A service is not cured, and stays so."""
     await _sick(stage, behaviour="never-ready")
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     [run] = await stage.ended()
     assert run["outcome"] == "refuted", run["reason"]
     assert _restarts(stage) == 1
@@ -76,7 +74,7 @@ async def nobody_fixes_it(stage: Stage) -> None:
 async def approved(stage: Stage) -> None:
     """A person is asked and says yes: done once."""
     await _sick(stage)
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     run = await stage.run_in("approval")
     await stage.until(stage.world.pagerduty.paging, "the request is a page")
     assert _restarts(stage) == 0
@@ -92,7 +90,7 @@ async def approved(stage: Stage) -> None:
 async def cancelled_after_its_change(stage: Stage) -> None:
     """Somebody takes over once the change is made: it is looked at, not repeated, and the page stands."""
     await _sick(stage, behaviour="never-ready")
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     await stage.until(lambda: _restarts(stage) == 1, "the restart")
     run = await stage.run_in("running", "waiting")
     await stage.order(f"runs/{run['id']}/cancel", reason="I am on it")
@@ -106,7 +104,7 @@ async def paused_then_resumed(stage: Stage) -> None:
     """Under pause nothing begins, people hear of it; after the resume it is decided anew and done once."""
     await _sick(stage)
     await stage.order("pause", scope="all", reason="release under way")
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     await stage.until(stage.world.pagerduty.paging, "people hear that it was not done")
     assert _restarts(stage) == 0
     await stage.order("resume", scope="all")
@@ -121,7 +119,7 @@ async def undone(stage: Stage) -> None:
     """A refuted scale-out is put back: one change there, one back."""
     await _well(stage)
     stage.world.prometheus.script("error_rate", 0.5)
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     [run] = await stage.ended()
     assert run["outcome"] == "refuted", run["reason"]
     assert (_replicas(stage), _scalings(stage)) == (3, 2)
@@ -131,7 +129,7 @@ async def a_person_lets_it_undo(stage: Stage) -> None:
     """A pause stops the undo, so a person is asked; the answer is carried out once."""
     await _well(stage)
     stage.world.prometheus.script("error_rate", 0.5)
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     await stage.until(lambda: _replicas(stage) == 4, "scaled out")
     await stage.order("pause", scope="namespace:sandbox/shop", reason="hands off")
     run = await stage.run_in("needs_person")
@@ -148,7 +146,7 @@ async def answer_lost(stage: Stage) -> None:
     """The API server does it and its answer is lost: found by our mark, never sent again."""
     await _sick(stage)
     stage.world.kubernetes.faults.add(match="PATCH /apis/*", kind="lose_answer", times=1)
-    await stage.alert(firing(**SHOP))
+    await stage.alert(_down())
     [run] = await stage.ended()
     assert run["outcome"] == "verified", run["reason"]
     assert _restarts(stage) == 1
@@ -160,31 +158,40 @@ async def late_copies(stage: Stage) -> None:
     """Two alerts are over and come once more with their old start: Alertmanager says that one is gone and one fires again."""
     stage.world.send_alerts_to("http://127.0.0.1:9/nobody-listens")
     began = datetime.now(UTC) - timedelta(minutes=2)
-    gone, back = ({"starts_at": began, "alertname": name, "severity": "warning"} for name in ("Gone", "Back"))
-    await stage.alert(firing(**gone), firing(**back))
+
+    def both(ends_at: datetime | None = None) -> list[dict[str, Any]]:
+        return [firing(name, starts_at=began, ends_at=ends_at, severity="warning") for name in ("Gone", "Back")]
+
+    await stage.alert(*both())
     await stage.until(lambda: len(_episodes(stage, "open")) == 2, "two open episodes")
-    over = datetime.now(UTC)
-    await stage.alert(firing(**gone, ends_at=over), firing(**back, ends_at=over))
+    await stage.alert(*both(ends_at=datetime.now(UTC)))
     await stage.until(lambda: len(_episodes(stage, "closed")) == 2, "both closed")
     stage.world.alertmanager.push({"alertname": "Back", "severity": "warning"}, starts_at=began)
-    await stage.alert(firing(**gone), firing(**back))
+    await stage.alert(*both())
     await stage.until(
         lambda: (_episodes(stage, "open"), _episodes(stage, "closed")) == (["Back"], ["Gone"]), "the doubts are settled"
     )
     stage.world.alertmanager.resolve({"alertname": "Back", "severity": "warning"})
-    over = datetime.now(UTC)
-    await stage.alert(firing(**gone, ends_at=over), firing(**back, ends_at=over))
+    await stage.alert(*both(ends_at=datetime.now(UTC)))
     await stage.until(lambda: len(_episodes(stage, "closed")) == 2, "both closed again")
     await stage.until(lambda: not stage.rows("SELECT id FROM incidents WHERE state = 'open'"), "incidents closed")
+
+
+async def nobody_knows_a_remedy(stage: Stage) -> None:
+    """No playbook matches: people are told, after the time that the policy leaves, until it is over."""
+    await stage.alert(firing("Puzzle"))
+    await stage.until(stage.world.pagerduty.paging, "somebody is paged")
+    await stage.alert(firing("Puzzle", ends_at=datetime.now(UTC)))
+    await _all_closed(stage)
+    assert len(stage.world.pagerduty.incidents()) == 1
 
 
 async def not_understood_and_too_large(stage: Stage) -> None:
     """A body over the limit is fetched from Alertmanager, an alert that is none is kept and paged."""
     stage.world.send_alerts_to("http://127.0.0.1:9/nobody-listens")
-    owed = {"alertname": "Owed", "severity": "warning"}
-    stage.world.alertmanager.push(owed)
+    stage.world.alertmanager.push({"alertname": "Owed", "severity": "warning"})
     await stage.alert(firing("Known", severity="warning"))
-    large = body(firing(**owed))
+    large = body(firing("Owed", severity="warning"))
     large["commonAnnotations"] = {"padding": "x" * 30_000}
     status = await stage.post(large)
     assert status == 413, status
@@ -216,6 +223,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "undone": Scenario(undone, (SCALE_OUT_AND_BACK.replace("within: 3s", "within: 500ms"),), fixed=False),
     "a_person_lets_it_undo": Scenario(a_person_lets_it_undo, (SCALE_OUT_AND_BACK,), fixed=False),
     "answer_lost": Scenario(answer_lost),
+    "nobody_knows_a_remedy": Scenario(
+        nobody_knows_a_remedy, settings={"escalation__policies": {"critical": {"levels": [{"after": "700ms"}]}}}
+    ),
     "late_copies": Scenario(late_copies),
     "not_understood_and_too_large": Scenario(not_understood_and_too_large, settings={"max_body": 20_000}, fixed=False),
 }
@@ -229,6 +239,10 @@ async def _well(stage: Stage, name: str = "checkout") -> None:
 async def _sick(stage: Stage, name: str = "checkout", behaviour: str = "crash-until-restart") -> None:
     await _well(stage, name)
     stage.world.sicken("shop", name, behaviour)
+
+
+def _down(deployment: str = "checkout") -> dict[str, Any]:
+    return firing(namespace="shop", deployment=deployment)
 
 
 def _over(deployment: str = "checkout") -> dict[str, Any]:

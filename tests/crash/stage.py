@@ -7,6 +7,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,13 @@ class Stage:
 
     async def stop(self) -> None:
         """SIGTERM to the process that serves; returns when it has ended. One that just then dies as ordered is replaced first."""
-        while (victim := await self._ask_to_stop(self.victims[-1])).dying_at is not None:
-            await self.until(lambda gone=victim: self.victims[-1] is not gone, "the next process")
+        victim = await self._ask_to_stop(self.victims[-1])
+        while victim.dying_at is not None:
+            await self.until(partial(self._is_replaced, victim), "the next process")
+            victim = await self._ask_to_stop(self.victims[-1])
+
+    def _is_replaced(self, victim: Victim) -> bool:
+        return self.victims[-1] is not victim
 
     async def _ask_to_stop(self, victim: Victim) -> Victim:
         await self.until(lambda: victim.serving.is_set() or victim.exited.is_set(), "it serves")
