@@ -1,6 +1,7 @@
 """The courier between a real store and the simulated PagerDuty: at least once, in order per key, never lost (S33)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,7 +11,6 @@ import aiohttp
 import pytest
 from sqlalchemy import select
 
-from remediator import ids
 from remediator.channels.base import Message, Sent
 from remediator.channels.pagerduty import PagerDuty
 from remediator.engine.courier import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, Courier
@@ -153,7 +153,7 @@ async def test_messages_written_in_one_millisecond_or_after_the_clock_was_set_ba
     store: Store, clock: ManualClock, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     milliseconds = iter([5] * 20 + [3] * 10 + [4] * 10)
-    monkeypatch.setattr(ids.time, "time_ns", lambda: next(milliseconds) * 1_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: next(milliseconds) * 1_000_000)
     async with store.begin(Tx.JUDGE_INCIDENT) as tx:
         for number in range(20):
             await add(tx, "trigger", cause=f"unfixed+{number}")

@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_an_id_of_nothing_is_refused() -> None:
 
 def test_an_id_after_another_sorts_after_it_whatever_the_clock_does(monkeypatch: pytest.MonkeyPatch) -> None:
     nanoseconds = iter([9_000_000, 9_000_000, 1_000_000, 9_000_000, 20_000_000])
-    monkeypatch.setattr(ids.time, "time_ns", lambda: next(nanoseconds))
+    monkeypatch.setattr(time, "time_ns", lambda: next(nanoseconds))
     made = [id_after("msg", None)]
     for _ in range(4):
         made.append(id_after("msg", made[-1]))
