@@ -159,6 +159,8 @@ class Fold:
                 episode.closed_at = now if step.timeline.state is State.CLOSED else None
             if changed or step.timeline.flaps != episode.timeline.flaps:
                 self._look_at(episode, now)
+            if step.timeline.ended_at != episode.timeline.ended_at:
+                episode.changed = True
             episode.timeline = step.timeline
         episode.last_received_at = now
         tombstone = step.opens and step.timeline.state is State.CLOSED
