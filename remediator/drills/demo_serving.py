@@ -8,13 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from remediator.drills.demo_stage import NAMESPACE, NotAsToldError, Stage
 from remediator.sandbox.fingerprints import fingerprint
 from remediator.store.episodes import EpisodeRow
-
-log = structlog.get_logger(__name__)
 
 TRIED = "catalog"
 """The deployment that the printed alert is about."""
@@ -30,7 +26,8 @@ async def serve(stage: Stage) -> None:
         NotAsToldError: a part of the service ended with an error.
     """
     stage.world.sicken(NAMESPACE, TRIED)
-    farewell(stage)
+    paged = await stage.incident_of("payments")
+    farewell(stage, "" if paged is None else paged.id)
     stage.timeline.waiting(f"serving on {stage.app.url}; Ctrl-C ends it")
     while not stage.app.failed.is_set():
         await end_what_is_over(stage)
@@ -96,8 +93,8 @@ def curl_line(url: str, token: str) -> str:
     return "\n".join(rows)
 
 
-def farewell(stage: Stage) -> None:
-    """What to do next."""
+def farewell(stage: Stage, incident: str) -> None:
+    """What to do next; ``incident`` is one whose whole story is worth a look."""
     timeline, url = stage.timeline, stage.app.url
     timeline.gap()
     timeline.say(f"remediator keeps serving on {url} until Ctrl-C.", style="bold")
@@ -113,11 +110,11 @@ def farewell(stage: Stage) -> None:
         "incident and pages nobody; follow it here. Paste it again: the cooldown denies a second restart."
     )
     timeline.gap()
-    timeline.say("Look around:")
+    timeline.say("Look around; the second of these tells the whole story of the page above:")
     timeline.gap()
     reach = f"--url {url} --token-file {shlex.quote(str(stage.directory / 'api.token'))}"
-    for command in ("incidents", "runs", "decisions"):
-        timeline.paste(f"{program()} {command} {reach}")
+    for command in ("incidents", f"incidents {incident}", "decisions"):
+        timeline.paste(f"{program()} {command} \\\n  {reach}")
     timeline.gap()
     timeline.say(f"Health: {url}/-/ready. Metrics: {url}/metrics.")
     timeline.say(f"Settings, log, and playbooks that are read again when you change them: {stage.directory}")

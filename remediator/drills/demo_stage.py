@@ -18,7 +18,6 @@ from remediator.drills.demo_timeline import Timeline
 from remediator.errors import RemediatorError
 from remediator.sandbox import workloads
 from remediator.sandbox.alert_groups import Route
-from remediator.sandbox.alert_rules import AlertRule
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.world import World
 from remediator.settings import Settings, load_settings
@@ -128,7 +127,6 @@ class Stage:
         self.clock = clock
         self.directory = directory
         self.throwaway = throwaway
-        self.rules: dict[str, AlertRule] = {}
 
     async def until(
         self, step: str, expected: str, holds: Callable[[], Awaitable[_T | None]], *, within_s: float = 20.0

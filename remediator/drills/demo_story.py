@@ -15,7 +15,7 @@ from remediator.durations import format_duration
 from remediator.sandbox import workloads
 from remediator.store.incidents import IncidentRow, Story
 
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S, _SELDOM_S, _QUIET_AFTER_S = 0.1, 0.5, 3.0
 _FOLLOWED = 20
 """Incidents that are followed: the newest ones."""
 
@@ -55,18 +55,21 @@ class Narrator:
 
     async def run(self) -> None:
         """For ever."""
+        quiet_s = 0.0
         while True:
-            await self.catch_up()
-            await self._stage.clock.sleep(_LOOK_EVERY_S)
+            pause_s = _SELDOM_S if quiet_s > _QUIET_AFTER_S else _LOOK_EVERY_S
+            quiet_s = 0.0 if await self.catch_up() else quiet_s + pause_s
+            await self._stage.clock.sleep(pause_s)
 
-    async def catch_up(self) -> None:
-        """Tell all that has happened until now, in the order in which it did."""
+    async def catch_up(self) -> bool:
+        """Tell all that has happened until now, in the order in which it did. Returns whether anything had."""
         async with self._looking:
             lines = [*self._cluster(), *self._delivered(), *await self._events()]
             for at, who, text, more in sorted(lines, key=lambda line: line[0]):
                 self._stage.timeline.happened(at, who, text)
                 for one in more:
                     self._stage.timeline.more(one)
+            return bool(lines)
 
     def _cluster(self) -> list[Line]:
         now = self._stage.clock.now()

@@ -149,13 +149,10 @@ def test_it_keeps_serving_and_the_printed_commands_work_as_pasted_until_sigterm(
         told = shown.until("ServiceDown on shop/catalog: closed")
         _in_order(told, "incident opened", "service-down: RUN", "shop/catalog: rolling out", "ended verified")
 
-        command = next(line for line in lines if "remediator incidents --url" in line)
-        arguments = command.partition("remediator ")[2].split()
-        listed = subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True, timeout=60
-        )
-        assert re.search(r"closed\s.*ServiceDown on shop/catalog", listed.stdout), listed
-        assert re.search(r"open\s.*RolloutStuck on shop/payments", listed.stdout), listed
+        listed = _look_around(lines, "incidents \\")
+        assert re.search(r"closed\s.*ServiceDown on shop/catalog", listed), listed
+        assert re.search(r"open\s.*RolloutStuck on shop/payments", listed), listed
+        assert "refuted" in _look_around(lines, "incidents inc_")
 
         shown.process.send_signal(signal.SIGTERM)
         assert shown.end() == 0, shown.text
@@ -170,6 +167,14 @@ def test_ctrl_c_in_the_middle_ends_it_cleanly(tmp_path: Path) -> None:
         assert shown.end() == 130, shown.text
     assert "Traceback" not in shown.text
     assert list(tmp_path.iterdir()) == []
+
+
+def _look_around(lines: list[str], command: str) -> str:
+    """What a printed command says; it goes on in the line after it."""
+    number = next(number for number, line in enumerate(lines) if f"remediator {command}" in line)
+    arguments = f"{lines[number].partition('remediator ')[2].removesuffix(chr(92))} {lines[number + 1]}".split()
+    program = [sys.executable, "-c", PROGRAM]  # the console script need not be on this machine's path
+    return subprocess.run([*program, *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def _in_order(lines: list[str], *words: str) -> None:
