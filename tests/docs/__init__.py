@@ -1,0 +1,1 @@
+"""What is documented is what is there (S40)."""

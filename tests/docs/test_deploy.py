@@ -1,0 +1,101 @@
+"""What ships for operators: permissions, image, and the files that the operating guide names."""
+
+import re
+from typing import Any
+
+import yaml
+
+from remediator.actions import ACTIONS
+from remediator.clients.permissions import READ_WORKLOADS
+from remediator.conditions import CONDITIONS
+from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows, section
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+INSTRUCTIONS = [line.strip() for line in DOCKERFILE.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def declared() -> set[tuple[str, str, str]]:
+    """What the code beside the actions and conditions says that it needs: group, resource, verb."""
+    permissions = {*READ_WORKLOADS}
+    for part in (*ACTIONS, *CONDITIONS):
+        permissions |= set(part.permissions)
+    return {(one.group, one.resource, one.verb) for one in permissions}
+
+
+def test_the_shipped_role_grants_exactly_what_the_code_declares() -> None:
+    documents: list[Any] = list(yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()))
+    [role] = [one for one in documents if one["kind"] == "Role"]
+    granted = [
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+    assert set(granted) == declared()
+    assert len(granted) == len(set(granted))
+
+
+def test_the_binding_gives_the_role_to_the_service_account() -> None:
+    account, role, binding = yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text())
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["metadata"]["namespace"] == role["metadata"]["namespace"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **account["metadata"]}]
+
+
+def test_the_operating_guide_lists_exactly_these_permissions() -> None:
+    told = set()
+    for verb, resources, _ in rows(section(OPERATING, "Permissions")):
+        for one in codes(resources):
+            name, _, group = one.partition(".")
+            group, _, subresource = group.partition("/")
+            told.add((group, f"{name}/{subresource}" if subresource else name, verb))
+    assert told == declared()
+
+
+def test_every_file_that_the_operating_guide_names_ships() -> None:
+    text = OPERATING.read_text().partition("\n## ")[0]
+    named = [code for row in rows(text) for code in codes(row[0])]
+    assert named
+    assert [name for name in named if not (ROOT / "deploy" / name).is_file()] == []
+
+
+def test_the_documented_fields_of_readiness_are_those_in_its_body() -> None:
+    code = (ROOT / "remediator" / "engine" / "readiness.py").read_text()
+    top = set(re.findall(r'^            "(\w+)": ', code, re.M))
+    assert "watchdog" in top
+    assert set(first_column(OPERATING, "Readiness")) == {"ready", "reason"} | {f"dependencies.{name}" for name in top}
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    last_stage = INSTRUCTIONS[max(i for i, line in enumerate(INSTRUCTIONS) if line.startswith("FROM ")) :]
+    users = [line for line in last_stage if line.startswith("USER ")]
+    assert users == ["USER 10001:10001"]
+    after = last_stage[last_stage.index(users[0]) :]
+    assert not [line for line in after if line.startswith(("RUN", "COPY", "ADD"))]
+
+
+def test_the_image_holds_only_files_whose_hashes_were_checked() -> None:
+    commands = [command for line in INSTRUCTIONS for command in line.split("&&")]
+    installs = [command for command in commands if re.search(r"pip (install|download|wheel)", command)]
+    assert len(installs) == 4
+    assert [line for line in installs if "--no-index" not in line] == [
+        line for line in installs if "--require-hashes -r constraints.txt" in line
+    ]
+
+
+def test_the_image_says_how_it_is_and_listens_where_it_can_be_reached() -> None:
+    health = next(line for line in INSTRUCTIONS if line.startswith("HEALTHCHECK"))
+    assert "http://127.0.0.1:8080/-/healthy" in health
+    assert "0.0.0.0" in next(line for line in INSTRUCTIONS if line.startswith("CMD"))
+
+
+def test_what_the_image_copies_is_not_held_back() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    wanted = {
+        word.removeprefix("./").partition("/")[0]
+        for line in INSTRUCTIONS
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+    }
+    assert wanted <= allowed
