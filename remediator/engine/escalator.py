@@ -100,6 +100,8 @@ async def _page(
         message=message,
         now=facts.now,
     )
+    if page.reminder:
+        await paging.count_reminder(tx, page.about, page.reminder)
     said = "Page" if incident.mode == "live" else f"Page (withheld, mode {incident.mode})"
     detail = {"dedup_key": key, "cause": page.cause, "policy": page.policy}
     await incidents.add_event(tx, incident.id, None, facts.now, "paged", f"{said}: {message['summary']}", detail)

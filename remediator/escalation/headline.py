@@ -9,15 +9,15 @@ from remediator.escalation.situation import AnswerLine, RunLine, Situation
 
 def run_of(situation: Situation, why: Page) -> RunLine | None:
     """The run that the page is about, if it is about one."""
-    about = why.cause.partition(":")[2].partition("#")[0].partition("+")[0]
-    return next((run for run in situation.runs if run.id == about), None)
+    return next((run for run in situation.runs if run.id == why.about), None)
 
 
 def answer_of(situation: Situation, why: Page) -> AnswerLine | None:
     """The decision that the page is about, if it is about one."""
-    about = why.cause.partition(":")[2].partition("+")[0]
     verdict = "deny" if why.word == "refuse" else why.word
-    return next((one for one in situation.answers if (one.playbook or "") == about and one.verdict == verdict), None)
+    return next(
+        (one for one in situation.answers if (one.playbook or "") == why.about and one.verdict == verdict), None
+    )
 
 
 def age(situation: Situation) -> str:
@@ -54,7 +54,9 @@ def _of_run(run: RunLine, why: Page) -> str:
             until = f" until {run.expires_at:%H:%M:%S}Z" if run.expires_at else ""
             return f"{run.playbook} waits for your yes{until}: {'; '.join(run.plan) or 'see the plan'}"
         case "needs_person":
-            return f"{run.playbook} stopped and needs your answer: {run.question_text or run.reason or run.question}"
+            again = f" (reminder {why.reminder})" if why.reminder else ""
+            asked = run.question_text or run.reason or run.question
+            return f"{run.playbook} stopped and needs your answer{again}: {asked}"
         case "refuted":
             return f"{run.playbook} was tried and did not work{because}"
         case "unknown":

@@ -5,7 +5,7 @@ due and was not told. What a playbook's ``escalate:`` leaves out waits for ``unf
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from remediator import settings
@@ -38,6 +38,10 @@ class Page:
     """Name of the policy in settings."""
     since: datetime
     """Since when it was due."""
+    about: str = ""
+    """The run or the playbook that it is about; empty when it is about the incident as a whole."""
+    reminder: int = 0
+    """How often it is repeated by now (S19)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,14 @@ class _Cause:
     about: str
     policy: str
     due_at: datetime
+    reminder: int = 0
     even_if_told: bool = False
     """Worth a message of its own while the incident is already triggered: it says something that a person must act on."""
 
     @property
     def name(self) -> str:
-        return f"{self.word}:{self.about}" if self.about else self.word
+        name = f"{self.word}:{self.about}" if self.about else self.word
+        return f"{name}#{self.reminder}" if self.reminder else name
 
 
 def judge(facts: IncidentFacts, rules: Rules, escalation: settings.Escalation) -> Judgement:
@@ -94,7 +100,7 @@ def judge(facts: IncidentFacts, rules: Rules, escalation: settings.Escalation) -
         later.append(facts.now)
     if due:
         first = due[0]
-        page = Page(first.word, first.name + suffix, first.policy, first.due_at)
+        page = Page(first.word, first.name + suffix, first.policy, first.due_at, first.about, first.reminder)
         return Judgement(
             page, False, False, min(later, default=None), f"{first.name} since {first.due_at:%H:%M:%S}Z", verified_at
         )
@@ -129,8 +135,8 @@ def _causes(
     for run in facts.runs:
         if run.state == "needs_person" and not busy:
             reminders = (facts.now - run.since) // escalation.remind
-            about = f"{run.id}#{reminders}" if reminders else run.id
-            yield _cause("needs_person", about, run.playbook, run.since, facts, rules, escalation, even_if_told=True)
+            asked = _cause("needs_person", run.id, run.playbook, run.since, facts, rules, escalation, even_if_told=True)
+            yield replace(asked, reminder=reminders)
     for run in facts.runs:
         if run.asks_approval:
             yield _cause(_APPROVE, run.id, run.playbook, run.since, facts, rules, escalation, even_if_told=True)
@@ -194,7 +200,7 @@ def _cause(
     rule = _rule(word, rules.get(playbook or "", ()))
     policy = facts.severity.told_as.value if rule is None else rule.policy
     after = timedelta(0) if rule is None or rule.after is None else rule.after
-    return _Cause(word, about, policy, at + after + _level_after(policy, escalation), even_if_told)
+    return _Cause(word, about, policy, at + after + _level_after(policy, escalation), even_if_told=even_if_told)
 
 
 def _at_once(word: str, playbook: str | None, rules: Rules) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import Severity
@@ -38,6 +38,11 @@ async def incident_facts(tx: AsyncConnection, incident: IncidentRow, now: dateti
         runs=listed,
         told=await _told(tx, incident.id),
     )
+
+
+async def count_reminder(tx: AsyncConnection, run_id: str, times: int) -> None:
+    """A person was reminded of this run so often by now (S19)."""
+    await tx.execute(update(runs).where(runs.c.id == run_id).values(reminders=times))
 
 
 async def _had_alerts(tx: AsyncConnection, incident_id: str) -> bool:

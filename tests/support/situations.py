@@ -48,4 +48,4 @@ def situation(**changes: Any) -> Situation:
 
 def page(word: str = "unfixed", about: str = "") -> Page:
     """Why a person is told."""
-    return Page(word, f"{word}:{about}" if about else word, "critical", T0)
+    return Page(word, f"{word}:{about}" if about else word, "critical", T0, about)

@@ -18,6 +18,7 @@ from remediator.store import incidents, outbox
 from remediator.store.database import Connection, Store, Tx
 from remediator.store.incidents import IncidentRow, Story
 from remediator.store.schema import outbox as outbox_table
+from remediator.store.schema import runs as runs_table
 from tests.support import incidents as rows
 from tests.support.clock import T0, ManualClock
 from tests.support.playbooks import playbook
@@ -343,7 +344,11 @@ async def test_a_person_is_reminded_every_remind(store: Store, clock: ManualCloc
     told = await messages_of(store, incident_id)
     assert [cause for _, _, cause, _ in told] == [f"needs_person:{run_id}{suffix}" for suffix in ("", "#1", "#2")]
     assert {key for key, _, _, _ in told} == {f"{incident_id}/L1"}
-    asked = (await story_of(store, incident_id)).outbox[0]["message"]["custom_details"]["do_next"][0]
+    async with store.read() as connection:
+        assert await connection.scalar(select(runs_table.c.reminders).where(runs_table.c.id == run_id)) == 2
+    outbox_rows = (await story_of(store, incident_id)).outbox
+    assert "needs your answer (reminder 2): did the restart happen?" in outbox_rows[2]["message"]["summary"]
+    asked = outbox_rows[0]["message"]["custom_details"]["do_next"][0]
     assert f"remediator runs answer {run_id} --landed yes|no|unknown" in asked
 
 

@@ -170,7 +170,7 @@ def test_headlines_name_what_is_asked_of_the_reader() -> None:
             "run_1",
             "waits for your yes until 12:00:00Z: kubernetes.rollout_restart: x",
         ),
-        "needs_person": (situation(runs=(asked,)), "run_1#2", "needs your answer: did the restart happen?"),
+        "needs_person": (situation(runs=(asked,)), "run_1", "needs your answer: did the restart happen?"),
         "refuse": (situation(answers=(denied,)), "restart-it", "remediator does nothing: paused (all) by ann: freeze"),
         "unfixed": (situation(answers=(waiting,)), "", "not fixed 5m after the first alert: rollout under way"),
         "no_playbook": (situation(), "", "no playbook matches, nothing was done"),
