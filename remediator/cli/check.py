@@ -45,7 +45,8 @@ def check(
     except PlaybookErrors as errors:
         _print(output, errors.problems, (), (), None)
         raise typer.Exit(1) from None
-    _print(output, (), loaded.warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
+    warnings = (*loaded.warnings, *_void_autonomy(loaded, settings))
+    _print(output, (), warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
 
 
 def load(path: Path, settings: "Settings", *, drafts: bool = False) -> "LoadedSet":
@@ -80,21 +81,42 @@ def _text_of(path: Path) -> "str | ConfigError":
         return ConfigError(path, None, f"cannot be read: {error}", "give a readable UTF-8 file")
 
 
+def _void_autonomy(loaded: "LoadedSet", settings: "Settings") -> "Iterable[ConfigError]":
+    """Levels in settings that are given to nothing that is here (S14)."""
+    from remediator.errors import ConfigError
+    from remediator.settings import Trusted
+
+    for name, given in settings.autonomy.playbooks.items():
+        place, playbook = f"settings autonomy.playbooks.{name}", loaded.get(name)
+        if playbook is None:
+            yield ConfigError(place, None, "there is no playbook of this name", "it has no effect")
+        elif isinstance(given, Trusted) and given.content != playbook.content_hash:
+            message = f"trusts content {given.content}; the playbook has {playbook.content_hash}, so it is not raised"
+            yield ConfigError(place, None, message, "look at what changed, then set the new content")
+
+
 def _backstop(loaded: "LoadedSet", settings: "Settings") -> str:
-    """How long Alertmanager's own route to PagerDuty must wait, so that a dead remediator means a late page, never none (S30)."""
+    """How long Alertmanager's own route to PagerDuty must wait, so that a dead remediator means a late page, never none (S30).
+
+    A playbook that waits longer than settings say gets a route of its own: its wait must not delay the backstop of all others.
+    """
     from datetime import timedelta
 
     from remediator.durations import format_duration
 
-    waits = [(after, f"escalation.page_after.{severity}") for severity, after in settings.escalation.page_after.items()]
-    for playbook in loaded.playbooks:
-        waits += [(rule.after, f"playbook {playbook.name}") for rule in playbook.escalate if rule.after is not None]
-    longest, where = max(waits, default=(timedelta(0), "nothing"))
-    wait = format_duration(longest + timedelta(minutes=5))
-    return (
-        f"the longest wait before a page is {format_duration(longest)} ({where}): "
-        f"Alertmanager's backstop route needs group_wait: {wait} or longer (S30)"
-    )
+    longest = max(settings.escalation.page_after.values(), default=timedelta(minutes=15))
+    margin = timedelta(minutes=5)
+    note = f"Alertmanager's backstop route needs group_wait: {format_duration(longest + margin)} or longer (S30)"
+    slow = {
+        playbook.name: after
+        for playbook in loaded.playbooks
+        if (after := max((rule.after for rule in playbook.escalate if rule.after is not None), default=longest))
+        > longest
+    }
+    if not slow:
+        return note
+    listed = ", ".join(f"{name} {format_duration(after + margin)}" for name, after in sorted(slow.items()))
+    return f"{note}; these playbooks wait longer, so give their alerts backstop routes of their own, or be paged twice: {listed}"
 
 
 def _print(

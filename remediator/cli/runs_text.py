@@ -21,7 +21,7 @@ def show_run(detail: dict[str, Any]) -> None:
         _approval(run, approval)
     for step in detail["steps"]:
         line("  ", coloured(step["state"]), f" {step['direction']} {step['plan'].get('summary', step['action'])}")
-        line(f"{when(step['first_begun_at'])}, {step['attempts']} attempts, {step['intent_id']}", indent=4)
+        line(f"{when(step['first_begun_at'])}, attempt {step['attempts']}, {step['intent_id']}", indent=4)
         if step["error"]:
             line(step["error"], indent=4)
     if run["state"] == "needs_person" and run["question"]:

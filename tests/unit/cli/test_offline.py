@@ -64,6 +64,16 @@ def test_equal_priorities_are_a_warning_not_a_problem(invoke: Invoke, tmp_path: 
     assert "warning: " in done.stdout and "(S6)" in done.stdout
 
 
+def test_a_level_that_is_given_to_nothing_is_a_warning(invoke: Invoke, tmp_path: Path) -> None:
+    write(tmp_path / "one.yaml", document("one"))
+    trusted = "{level: act, content: 0123456789abcdef}"
+    (tmp_path / "remediator.yaml").write_text(f"autonomy: {{playbooks: {{gone: act, one: {trusted}}}}}\n")
+    done = invoke("check", "one.yaml")
+    assert done.exit_code == 0
+    assert "autonomy.playbooks.gone: there is no playbook of this name" in done.stdout
+    assert "autonomy.playbooks.one: trusts content 0123456789abcdef" in done.stdout
+
+
 def test_wrong_settings_are_a_problem_that_names_the_line_and_no_secret(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "remediator.yaml").write_text(
         "mode: dry-run\napi_tokens:\n  - {name: ann, token: s3cret, tokn: s3cret}\n"
