@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "data" / "alertmanager"
@@ -62,11 +63,14 @@ async def load(port: int, connections: int, alerts: int, seconds: float) -> Meas
     latencies: list[float] = []
     began = time.perf_counter()
     clients = [_Client(request, latencies, began + seconds) for _ in range(connections)]
-    await asyncio.gather(
-        *(loop.create_connection(lambda client=client: client, "127.0.0.1", port) for client in clients)
-    )  # type: ignore[misc]
+    for client in clients:
+        await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
     await asyncio.gather(*(client.ended for client in clients))
     return Measured(len(latencies), time.perf_counter() - began, tuple(latencies))
+
+
+def _itself(client: "_Client") -> "_Client":
+    return client
 
 
 class _Client(asyncio.Protocol):
@@ -98,6 +102,7 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         if not self.ended.done():
             self.ended.set_result(None)
 
