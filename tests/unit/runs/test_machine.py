@@ -1,0 +1,431 @@
+"""Every arrow of the machine's drawing, as a transcript: what happened, when -> where the run stands, what comes next."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from remediator.answers import Answer
+from remediator.runs import machine
+from remediator.runs.cursor import Cursor, Outcome, Phase, Question, RemedyShape, Shape
+from remediator.runs.events import Admitted, Applied, Cancel, Denied, Do, Event, PersonSaid, Refused, Wait
+from tests.support.clock import T0
+
+ONE = RemedyShape(1, within=timedelta(minutes=10), hold=timedelta(minutes=2), if_refuted="keep")
+UNDOES = replace(ONE, if_refuted="undo")
+TWO_STEPS = replace(UNDOES, steps=2)
+
+GO, DONE, LOST, NOT_DONE = Admitted(0), Applied.DONE, Applied.LOST, Applied.NOT_DONE
+YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
+RESTART = None
+DENIED, PAUSED = Denied("a guard said no"), Denied("paused by ada", paused=True)
+CANCEL = Cancel("ada")
+
+APPLIED: list[Any] = [(0, RESTART, Do.CHECK), (0, GO, Do.APPLY), (1, DONE, Do.LOOK_VERIFY)]
+REFUTED: list[Any] = [*APPLIED, (601, NO, ...)]
+
+
+def shape(*remedies: RemedyShape, rehearsal: bool = False, settle_s: int = 0) -> Shape:
+    return Shape(remedies or (ONE,), rehearsal, timedelta(seconds=settle_s), look=timedelta(seconds=5))
+
+
+def play(of: Shape, *lines: tuple[float, Event | None, Any]) -> Cursor:
+    """Each line: seconds since the start, what happened, the next command (a number: a wait until then; ``...``: any)."""
+    cursor = machine.start(0, T0)
+    for at_s, happened, expected in lines:
+        now = T0 + timedelta(seconds=at_s)
+        cursor = Cursor.from_json(cursor.to_json())
+        if happened is None:
+            cursor, command = machine.resume(cursor, of, now)
+        else:
+            cursor, command = machine.advance(cursor, happened, of, now)
+        if isinstance(expected, int | float):
+            expected = Wait(T0 + timedelta(seconds=expected))
+        assert expected is ... or command == expected, f"at {at_s} s after {happened}: {command}"
+    return cursor
+
+
+def ended(cursor: Cursor) -> Outcome:
+    assert cursor.phase is Phase.ENDED
+    assert cursor.outcome is not None
+    assert cursor.note
+    return cursor.outcome
+
+
+def test_held_for_its_time_is_verified() -> None:
+    of = shape(settle_s=20)
+    cursor = play(
+        of,
+        (0, RESTART, 20),
+        (20, RESTART, Do.CHECK),
+        (20, GO, Do.APPLY),
+        (21, DONE, Do.LOOK_VERIFY),
+        (22, NO, 27),
+        (27, YES, 32),
+        (32, YES, 37),
+        (144, YES, 147),
+        (147, YES, Do.END),
+    )
+    assert ended(cursor) is Outcome.VERIFIED
+
+
+def test_denied_before_any_change_is_overtaken() -> None:
+    cursor = play(shape(), (0, RESTART, Do.CHECK), (0, DENIED, Do.END))
+    assert ended(cursor) is Outcome.OVERTAKEN
+
+
+@pytest.mark.parametrize(
+    ("refused", "outcome"),
+    [(Refused("no such field"), Outcome.FAILED), (Refused("another was first", overtaken=True), Outcome.OVERTAKEN)],
+)
+def test_a_refused_first_step_ends_it(refused: Refused, outcome: Outcome) -> None:
+    assert ended(play(shape(), (0, RESTART, ...), (0, GO, ...), (1, refused, Do.END))) is outcome
+
+
+@pytest.mark.parametrize("lost", [LOST, RESTART])
+def test_a_lost_answer_and_a_crash_are_looked_at_never_resent(lost: Event | None) -> None:
+    cursor = play(shape(), (0, RESTART, ...), (0, GO, Do.APPLY), (1, lost, Do.LAND), (2, YES, Do.LOOK_VERIFY))
+    assert cursor.done == (0,)
+
+
+def test_what_did_not_land_is_checked_again_before_it_is_begun_again() -> None:
+    play(
+        shape(),
+        (0, RESTART, Do.CHECK),
+        (0, GO, Do.APPLY),
+        (1, LOST, Do.LAND),
+        (1, NO, 3),
+        (3, RESTART, Do.CHECK),
+        (3, GO, Do.APPLY),
+        (4, NOT_DONE, 8),
+        (8, RESTART, Do.CHECK),
+    )
+
+
+def test_attempts_are_bounded() -> None:
+    cursor = machine.start(0, T0)
+    for attempt in range(1, machine.MAX_ATTEMPTS + 1):
+        cursor, _ = machine.resume(cursor, shape(), T0)
+        cursor, _ = machine.advance(cursor, GO, shape(), T0)
+        assert (cursor.phase, cursor.attempts) == (Phase.APPLY, attempt)
+        cursor, _ = machine.advance(cursor, NOT_DONE, shape(), T0)
+    assert ended(cursor) is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [(PersonSaid.LANDED, Do.LOOK_VERIFY), (PersonSaid.NOT_LANDED, Do.END), (PersonSaid.NOBODY_KNOWS, Do.END)],
+)
+def test_unknown_for_too_long_needs_a_person(said: PersonSaid, command: Do) -> None:
+    cursor = play(
+        shape(),
+        (0, RESTART, ...),
+        (0, GO, ...),
+        (1, LOST, Do.LAND),
+        (2, UNKNOWN, 7),
+        (301, UNKNOWN, Do.ASK_PERSON),
+        (900, RESTART, Do.ASK_PERSON),
+        (901, said, command),
+    )
+    assert cursor.question is None
+
+
+def test_the_next_step_waits_for_the_effect_of_the_former() -> None:
+    cursor = play(
+        shape(TWO_STEPS),
+        (0, RESTART, ...),
+        (0, GO, ...),
+        (1, DONE, Do.LOOK_EFFECT),
+        (2, NO, 7),
+        (7, UNKNOWN, 12),
+        (12, YES, Do.CHECK),
+        (12, GO, Do.APPLY),
+        (13, DONE, Do.LOOK_VERIFY),
+    )
+    assert cursor.done == (0, 1)
+
+
+def test_an_effect_that_does_not_come_stops_the_steps_and_what_is_there_is_verified() -> None:
+    steps: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, DONE, Do.LOOK_EFFECT), (601, NO, Do.LOOK_VERIFY)]
+    held = play(shape(TWO_STEPS, ONE), *steps, (602, YES, ...), (722, YES, Do.END))
+    assert ended(held) is Outcome.VERIFIED
+    refuted = play(
+        shape(TWO_STEPS, ONE),
+        *steps,
+        (1201, NO, Do.CHECK),
+        (1201, GO, Do.APPLY),
+        (1202, DONE, Do.LOOK_EFFECT),
+        (1203, YES, Do.END),
+    )
+    assert ended(refuted) is Outcome.FAILED, "stopped: no next remedy"
+    assert refuted.done == ()
+
+
+def test_refuted_and_kept_goes_on_with_the_next_remedy_and_ends_refuted_after_the_last() -> None:
+    cursor = play(
+        shape(ONE, ONE), *REFUTED, (602, Admitted(1), Do.APPLY), (603, DONE, Do.LOOK_VERIFY), (1203, NO, Do.END)
+    )
+    assert ended(cursor) is Outcome.REFUTED
+    assert cursor.remedy == 1
+
+
+def test_a_next_remedy_whose_preconditions_fail_is_passed_over() -> None:
+    cursor = play(shape(ONE, ONE, ONE), *REFUTED, (602, Admitted(2), Do.APPLY))
+    assert cursor.remedy == 2
+
+
+def test_no_further_remedy_ends_refuted() -> None:
+    assert ended(play(shape(ONE, ONE), *REFUTED, (602, Denied("none", no_remedy=True), Do.END))) is Outcome.REFUTED
+
+
+def test_undo_goes_backwards_each_step_planned_and_checked() -> None:
+    cursor = play(
+        shape(TWO_STEPS),
+        (0, RESTART, ...),
+        (0, GO, ...),
+        (1, DONE, ...),
+        (2, YES, Do.CHECK),
+        (2, GO, ...),
+        (3, DONE, Do.LOOK_VERIFY),
+        (603, NO, Do.CHECK),
+    )
+    assert (cursor.direction, cursor.step) == ("undo", 1)
+    now = T0 + timedelta(seconds=604)
+    happened: Event
+    for happened in (GO, DONE):
+        cursor, _ = machine.advance(cursor, happened, shape(TWO_STEPS), now)
+    assert cursor.phase is Phase.EFFECT
+    cursor, command = machine.advance(cursor, YES, shape(TWO_STEPS), now)
+    assert (command, cursor.direction, cursor.step, cursor.done) == (Do.CHECK, "undo", 0, (0,))
+    for happened in (GO, DONE, YES):
+        cursor, _ = machine.advance(cursor, happened, shape(TWO_STEPS), now)
+    assert ended(cursor) is Outcome.REFUTED
+    assert "was undone" in cursor.note
+
+
+@pytest.mark.parametrize("overtaken", [Denied("somebody wrote since"), Refused("another uid", overtaken=True)])
+def test_an_overtaken_undo_touches_nothing(overtaken: Event) -> None:
+    before: list[Any] = [] if isinstance(overtaken, Denied) else [(603, GO, Do.APPLY)]
+    cursor = play(shape(UNDOES, ONE), *REFUTED, *before, (604, overtaken, Do.END))
+    assert ended(cursor) is Outcome.REFUTED
+    assert "left as it is" in cursor.note
+    assert cursor.done == (0,)
+
+
+def test_an_undo_that_cannot_be_read_is_asked_again_and_then_needs_a_person() -> None:
+    unread = Denied("the API server does not answer", unread=True)
+    cursor = play(shape(UNDOES), *REFUTED, (602, unread, 607), (607, RESTART, Do.CHECK), (901, unread, Do.ASK_PERSON))
+    assert cursor.question is Question.UNDO_FAILED
+    cursor, command = machine.advance(cursor, PersonSaid.CONTINUE, shape(UNDOES), T0 + timedelta(hours=1))
+    assert (command, cursor.direction) == (Do.CHECK, "undo")
+
+
+def test_an_undo_that_was_done_is_never_begun_again_by_a_persons_word() -> None:
+    cursor = play(
+        shape(UNDOES),
+        *REFUTED,
+        (602, GO, Do.APPLY),
+        (603, DONE, Do.LOOK_EFFECT),
+        (1203, NO, Do.ASK_PERSON),
+        (2000, PersonSaid.CONTINUE, Do.LOOK_EFFECT),
+        (2001, YES, Do.END),
+    )
+    assert ended(cursor) is Outcome.REFUTED
+
+
+class TestVerification:
+    """S24, at its edges."""
+
+    def test_the_last_look_is_at_the_end_of_within(self) -> None:
+        play(shape(), *APPLIED, (598, NO, 601), (601, NO, Do.END))
+
+    def test_a_hold_that_began_in_time_may_end_after_within(self) -> None:
+        cursor = play(shape(), *APPLIED, (600, YES, 605), (715, YES, 720), (720, YES, Do.END))
+        assert ended(cursor) is Outcome.VERIFIED
+
+    def test_a_known_no_restarts_the_hold(self) -> None:
+        cursor = play(shape(), *APPLIED, (100, YES, ...), (219, NO, 224), (224, YES, ...), (300, YES, ...))
+        assert cursor.hold_since == T0 + timedelta(seconds=224)
+
+    def test_a_known_no_after_within_refutes(self) -> None:
+        assert ended(play(shape(), *APPLIED, (600, YES, ...), (602, NO, Do.END))) is Outcome.REFUTED
+
+    def test_one_unknown_look_restarts_a_late_hold(self) -> None:
+        cursor = play(
+            shape(),
+            *APPLIED,
+            (600, YES, ...),
+            (719, UNKNOWN, 724),
+            (724, YES, ...),
+            (843, YES, 844),
+            (844, YES, Do.END),
+        )
+        assert ended(cursor) is Outcome.VERIFIED
+
+    def test_unknown_looks_do_not_put_the_end_off_for_ever(self) -> None:
+        cursor = play(shape(), *APPLIED, (600, YES, ...), (700, UNKNOWN, ...), (800, YES, ...), (821, UNKNOWN, ...))
+        assert cursor.phase is Phase.WATCH
+
+    def test_unknown_at_the_end_keeps_looking_and_is_verified_if_facts_return(self) -> None:
+        watching: list[Any] = [*APPLIED, (601, UNKNOWN, 606)]
+        assert play(shape(UNDOES, ONE), *watching).outcome is Outcome.UNKNOWN
+        cursor = play(shape(UNDOES, ONE), *watching, (1000, YES, ...), (1120, YES, Do.END))
+        assert ended(cursor) is Outcome.VERIFIED
+
+    def test_unknown_changes_nothing_more_even_when_it_turns_into_no(self) -> None:
+        cursor = play(shape(UNDOES, ONE), *APPLIED, (601, UNKNOWN, 606), (700, NO, 705), (4201, NO, Do.END))
+        assert ended(cursor) is Outcome.UNKNOWN
+        assert cursor.done == (0,)
+
+    def test_looks_of_an_earlier_remedy_count_for_nothing(self) -> None:
+        cursor = play(shape(ONE, ONE), *APPLIED)
+        seen = replace(cursor, hold_since=T0, absent_since=T0, restart_until=T0 + timedelta(hours=9))
+        after, _ = machine.advance(seen, NO, shape(ONE, ONE), T0 + timedelta(hours=1))
+        assert (after.hold_since, after.absent_since, after.restart_until) == (None, None, None)
+
+
+class TestPause:
+    """S23."""
+
+    BETWEEN_STEPS: list[Any] = [  # noqa: RUF012 - a transcript, never changed
+        (0, RESTART, ...),
+        (0, GO, ...),
+        (1, DONE, ...),
+        (2, YES, Do.CHECK),
+        (2, PAUSED, Do.LOOK_VERIFY),
+    ]
+
+    def test_before_the_first_change_it_ends(self) -> None:
+        assert ended(play(shape(), (0, RESTART, ...), (0, PAUSED, Do.END))) is Outcome.OVERTAKEN
+
+    def test_caught_in_the_middle_it_is_verified(self) -> None:
+        cursor = play(shape(TWO_STEPS), *self.BETWEEN_STEPS, (3, YES, ...), (123, YES, Do.END))
+        assert ended(cursor) is Outcome.VERIFIED
+
+    def test_caught_in_the_middle_and_refuted_it_needs_a_person(self) -> None:
+        cursor = play(shape(TWO_STEPS), *self.BETWEEN_STEPS, (602, NO, Do.ASK_PERSON))
+        assert cursor.question is Question.PAUSED
+
+    def test_continue_goes_on_with_the_step_that_was_stopped(self) -> None:
+        cursor = play(shape(TWO_STEPS, ONE), *self.BETWEEN_STEPS, (602, NO, ...), (700, PersonSaid.CONTINUE, Do.CHECK))
+        assert (cursor.remedy, cursor.step, cursor.direction, cursor.stopped) == (0, 1, "apply", None)
+
+    def test_undo_by_a_person_undoes_and_ends(self) -> None:
+        cursor = play(
+            shape(replace(TWO_STEPS, if_refuted="keep"), ONE),
+            *self.BETWEEN_STEPS,
+            (602, NO, ...),
+            (700, PersonSaid.UNDO, Do.CHECK),
+            (701, GO, Do.APPLY),
+            (702, DONE, Do.LOOK_EFFECT),
+            (703, YES, Do.END),
+        )
+        assert ended(cursor) is Outcome.FAILED
+        assert cursor.done == ()
+
+    def test_caught_between_two_remedies_it_needs_a_person_too(self) -> None:
+        cursor = play(shape(ONE, ONE), *REFUTED, (602, PAUSED, Do.ASK_PERSON))
+        assert cursor.question is Question.PAUSED
+        assert play(shape(ONE, ONE), *REFUTED, (602, PAUSED, ...), (700, PersonSaid.CONTINUE, Do.CHECK)).remedy == 1
+        abandoned = play(shape(ONE, ONE), *REFUTED, (602, PAUSED, ...), (700, PersonSaid.ABANDON, Do.END))
+        assert ended(abandoned) is Outcome.FAILED
+
+    def test_an_undo_does_not_begin_under_pause(self) -> None:
+        cursor = play(shape(UNDOES), *REFUTED, (602, PAUSED, Do.ASK_PERSON), (700, PersonSaid.UNDO, Do.CHECK))
+        assert (cursor.direction, cursor.step) == ("undo", 0)
+
+
+class TestCancel:
+    """S18."""
+
+    @pytest.mark.parametrize("lines", [[], [(0, RESTART, Do.CHECK)]])
+    def test_before_a_change_it_ends(self, lines: list[Any]) -> None:
+        assert ended(play(shape(settle_s=0), *lines, (1, CANCEL, Do.END))) is Outcome.CANCELLED
+
+    @pytest.mark.parametrize("landed", [YES, NO])
+    def test_a_begun_step_is_settled_first(self, landed: Answer) -> None:
+        command = Do.LOOK_VERIFY if landed is YES else Do.END
+        lines: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, CANCEL, Do.LAND), (2, landed, command)]
+        cursor = play(shape(TWO_STEPS), *lines)
+        assert cursor.phase is (Phase.LAST_LOOK if landed is YES else Phase.ENDED)
+        assert "cancelled by ada" in cursor.note
+
+    @pytest.mark.parametrize("seen", list(Answer))
+    def test_after_a_change_the_world_is_looked_at_once(self, seen: Answer) -> None:
+        cursor = play(shape(UNDOES, ONE), *APPLIED, (5, CANCEL, Do.LOOK_VERIFY), (6, seen, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+        assert "cancelled by ada" in cursor.note
+        assert str(seen) in cursor.note
+
+    def test_between_remedies_and_during_an_undo_nothing_more_is_begun(self) -> None:
+        for of in (shape(ONE, ONE), shape(UNDOES)):
+            cursor = play(of, *REFUTED, (602, CANCEL, Do.LOOK_VERIFY), (603, NO, Do.END))
+            assert ended(cursor) is Outcome.CANCELLED
+
+    def test_while_it_watches(self) -> None:
+        cursor = play(shape(), *APPLIED, (601, UNKNOWN, ...), (700, CANCEL, Do.LOOK_VERIFY), (701, NO, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+
+    @pytest.mark.parametrize("said", [PersonSaid.LANDED, PersonSaid.NOT_LANDED, PersonSaid.NOBODY_KNOWS])
+    def test_a_step_that_nobody_knows_of_is_settled_by_a_person_before_it_ends(self, said: PersonSaid) -> None:
+        unknown: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, LOST, ...), (301, UNKNOWN, Do.ASK_PERSON)]
+        cursor = play(shape(), *unknown, (302, CANCEL, Do.ASK_PERSON))
+        assert cursor.question is Question.LANDED
+        command = Do.END if said is PersonSaid.NOT_LANDED else Do.LOOK_VERIFY
+        cursor = play(shape(), *unknown, (302, CANCEL, ...), (400, said, command))
+        assert "cancelled by ada" in cursor.note
+
+    def test_the_first_word_stands(self) -> None:
+        cursor = play(shape(), *APPLIED, (5, CANCEL, Do.LOOK_VERIFY), (6, Cancel("bob"), Do.LOOK_VERIFY))
+        assert cursor.note == "cancelled by ada"
+
+    def test_a_person_who_is_asked_something_else_need_not_answer(self) -> None:
+        cursor = play(shape(ONE, ONE), *REFUTED, (602, PAUSED, Do.ASK_PERSON), (700, CANCEL, Do.LOOK_VERIFY))
+        assert cursor.question is None
+
+    def test_an_ended_run_stays_ended(self) -> None:
+        cursor = play(shape(), (0, RESTART, ...), (0, DENIED, Do.END), (1, CANCEL, Do.END))
+        assert ended(cursor) is Outcome.OVERTAKEN
+
+
+class TestRehearsal:
+    """S14: applied through the dry client, nothing verified, nothing undone, nobody asked."""
+
+    STEP: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, DONE, Do.CHECK)]  # noqa: RUF012 - never changed
+
+    def test_all_steps_then_rehearsed(self) -> None:
+        cursor = play(shape(TWO_STEPS, rehearsal=True), *self.STEP, (2, GO, Do.APPLY), (3, DONE, Do.END))
+        assert ended(cursor) is Outcome.REHEARSED
+
+    def test_a_denied_later_step_is_overtaken_never_refuted(self) -> None:
+        for denied in (DENIED, PAUSED, Denied("none", no_remedy=True)):
+            cursor = play(shape(TWO_STEPS, rehearsal=True), *self.STEP, (2, denied, Do.END))
+            assert ended(cursor) is Outcome.OVERTAKEN
+
+    def test_a_cancel_looks_at_nothing(self) -> None:
+        cursor = play(shape(TWO_STEPS, rehearsal=True), *self.STEP, (2, CANCEL, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+
+    def test_a_call_without_an_answer_asks_nobody(self) -> None:
+        lines: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, LOST, Do.LAND), (301, UNKNOWN, Do.END)]
+        assert ended(play(shape(rehearsal=True), *lines)) is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        ([], GO),
+        ([(0, RESTART, ...)], DONE),
+        ([(0, RESTART, ...), (0, GO, ...)], DENIED),
+        (APPLIED, DONE),
+        ([*APPLIED, (5, YES, ...)], PersonSaid.CONTINUE),
+        ([(0, RESTART, ...), (0, GO, ...), (1, LOST, ...), (301, UNKNOWN, ...)], PersonSaid.ABANDON),
+        ([(0, RESTART, ...)], Admitted(7)),
+        (REFUTED, Admitted(0)),
+    ],
+)
+def test_an_event_that_answers_nothing_is_a_defect_of_the_caller(lines: list[Any], wrong: Event) -> None:
+    cursor = play(shape(ONE, ONE), *lines)
+    with pytest.raises(ValueError, match="does not answer phase"):
+        machine.advance(cursor, wrong, shape(ONE, ONE), T0 + timedelta(hours=1))
