@@ -7,7 +7,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
 OPERATING = ROOT / "deploy" / "README.md"
-DOCUMENTS = (README, OPERATING, ROOT / "CONTRIBUTING.md", ROOT / "playbooks" / "README.md")
+DOCUMENTS = (
+    README,
+    OPERATING,
+    ROOT / "deploy" / "alertmanager" / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "playbooks" / "README.md",
+)
 
 _BLOCK = re.compile(r"(?:<!-- (?P<walk>walk: [^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 

@@ -36,9 +36,9 @@ def examples() -> list[str]:
 def parse(line: str) -> None:
     """Parse as the program would, down to the last command. Raises as the program would when it refuses."""
     words = shlex.split(line)[1:]
-    command, context = PROGRAM, None
+    name, command, context = "remediator", PROGRAM, None
     while hasattr(command, "commands"):
-        with command.make_context("remediator", list(words), parent=context) as context:
+        with command.make_context(name, list(words), parent=context) as context:
             name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
     with command.make_context(name, list(words), parent=context):
         pass

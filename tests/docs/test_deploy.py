@@ -1,11 +1,14 @@
 """What ships for operators: permissions, image, and the files that the operating guide names."""
 
+import json
 import re
 from typing import Any
 
 import yaml
+from typer.testing import CliRunner
 
 from remediator.actions import ACTIONS
+from remediator.cli.program import app
 from remediator.clients.permissions import READ_WORKLOADS
 from remediator.conditions import CONDITIONS
 from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows, section
@@ -17,8 +20,10 @@ INSTRUCTIONS = [line.strip() for line in DOCKERFILE.splitlines() if line.strip()
 def declared() -> set[tuple[str, str, str]]:
     """What the code beside the actions and conditions says that it needs: group, resource, verb."""
     permissions = {*READ_WORKLOADS}
-    for part in (*ACTIONS, *CONDITIONS):
-        permissions |= set(part.permissions)
+    for action in ACTIONS:
+        permissions |= set(action.permissions)
+    for condition in CONDITIONS:
+        permissions |= set(condition.permissions)
     return {(one.group, one.resource, one.verb) for one in permissions}
 
 
@@ -99,3 +104,12 @@ def test_what_the_image_copies_is_not_held_back() -> None:
         for word in line.split()[1:-1]
     }
     assert wanted <= allowed
+
+
+def test_the_backstop_that_ships_waits_as_long_as_check_asks_for() -> None:
+    routes: list[Any] = yaml.safe_load((ROOT / "deploy" / "alertmanager" / "live.yml").read_text())["route"]["routes"]
+    settings = {"PATH": "", "REMEDIATOR_CONFIG": ""}
+    told = CliRunner(env=settings).invoke(app, ["check", str(ROOT / "playbooks"), "--output", "json"])
+    [note] = json.loads(told.stdout)["notes"]
+    assert f"group_wait: {routes[-1]['group_wait']} or longer" in note
+    assert "cpu-scale-out 4h5m" in note  # waits longer by itself, and must not delay the page of all others

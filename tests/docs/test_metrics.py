@@ -15,9 +15,7 @@ ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
 
 def exported() -> set[str]:
     """Every metric of ours as Prometheus shows it, with its labels."""
-    collectors = {
-        collector for collector in Metrics().registry._collector_to_names if hasattr(collector, "_labelnames")
-    }
+    collectors: list[Any] = [one for one in Metrics().registry._collector_to_names if hasattr(one, "_labelnames")]
     found = set()
     for collector in collectors:
         [metric] = collector.describe()
