@@ -6,6 +6,7 @@ close shows in the time that it takes.
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 import secrets
@@ -112,7 +113,7 @@ class Auth:
         return None
 
     def _digest(self, scheme: bytes, value: bytes) -> bytes:
-        return hmac.digest(self._key, scheme + b"\0" + value, "sha256")
+        return hashlib.blake2b(scheme + b"\0" + value, key=self._key, digest_size=32).digest()
 
     def _refuse_shared(self) -> None:
         """One credential for two names: it could not be told who calls. A source's must not open the API either."""
