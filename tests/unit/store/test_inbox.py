@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.alerts.episode import Sighting, State, Timeline, take
@@ -94,7 +94,7 @@ def some_alerts(draw: st.DrawFn) -> Alert:
         st.lists(st.tuples(st.sampled_from(["x", "y"]), st.lists(some_alerts(), max_size=4)), max_size=4), max_size=6
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)  # each opens and migrates a file
 async def test_the_file_says_what_the_pure_fold_says(
     tmp_path_factory: pytest.TempPathFactory, batches: Sequence[Sequence[tuple[str, Sequence[Alert]]]]
 ) -> None:
