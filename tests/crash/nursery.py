@@ -92,8 +92,8 @@ class Nursery:
             yield
         finally:
             for victim in self._victims.values():
+                await victim.born.wait()  # also one whose order nobody waited for any more
                 victim.signal(signal.SIGKILL)
-            for victim in self._victims.values():
                 await victim.exited.wait()
             self._victims.clear()
             hearing.cancel()

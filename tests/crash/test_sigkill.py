@@ -26,11 +26,15 @@ _ONLY = os.environ.get("REMEDIATOR_CRASH_ONLY", "")
 _SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
 _AT_ONCE = 4
 _RUN_POINTS = ("commit.begin_step.", "commit.end_step.", "commit.advance_run.", "send.kubernetes.")
-_SCENARIOS_A_RUN_POINT = 4
+_SCENARIOS_A_RUN_POINT = 3
 _SCENARIOS_A_POINT = 2
-"""In how many of the scenarios that pass a point it is killed there for the first time, chosen by the seed."""
-_LATER_PASSES = 2
-"""So many kills per scenario at a later pass of a point, chosen by the seed."""
+"""In how many of the scenarios that pass a point it is killed there: the one that passes it most, and some chosen by the seed."""
+_ALIKE = ("commit.heartbeat.", "commit.recover.")
+"""One pass is like another. Of every other point the last pass is taken too: it ends a run, or carries out an order."""
+_EACH_DIFFERS = ("commit.operate.",)
+"""Every pass is another order, so each is taken."""
+_BETWEEN = 2
+"""So many kills per scenario at a pass that is not taken otherwise, chosen by the seed."""
 _DOUBLE_KILLS = 1
 """Plays per scenario in which the process that takes over dies too."""
 _PLAY_S = 60.0
@@ -73,24 +77,36 @@ async def passed(directory: Path, nursery: Nursery) -> dict[str, list[str]]:
 
 
 def kills_for(name: str, reached: Mapping[str, Sequence[str]]) -> list[tuple[Kill, ...]]:
-    """Where to kill: at the first pass of points, at some later ones, and once more while it recovers."""
+    """Where to kill: at the first and last pass of points, at some between, and once more while it recovers."""
     counts = Counter(reached[name])
     chance = random.Random(f"{_SEED}:{name}")
-    later: list[tuple[Kill, ...]] = [
-        ((point, nth),) for point, count in counts.items() for nth in range(2, count + 1) if "heartbeat" not in point
-    ]
-    if not _ALL:
-        later = chance.sample(later, min(_LATER_PASSES, len(later)))
-    first: list[tuple[Kill, ...]] = [((point, 1),) for point in counts if _ALL or _is_killed_at(point, name, reached)]
+    chosen: list[tuple[Kill, ...]] = []
+    between: list[tuple[Kill, ...]] = []
+    for point, count in counts.items():
+        every: list[tuple[Kill, ...]] = [((point, nth),) for nth in range(1, count + 1)]
+        if not (_ALL or _is_killed_at(point, name, reached)):
+            between += every
+        elif _ALL or point.startswith(_EACH_DIFFERS):
+            chosen += every
+        elif point.startswith(_ALIKE):
+            chosen += every[:1]
+        else:
+            chosen += every[:1] + every[1:][-1:]
+            between += every[1:-1]
+    chosen += chance.sample(between, min(_BETWEEN, len(between)))
     begun = [point for point in counts if point.startswith(_RUN_POINTS)] or list(counts)
     second = [point for point in counts if point.startswith(("commit.recover.", "commit.claim_runs.", *_RUN_POINTS))]
-    double = [((chance.choice(begun), 1), (chance.choice(second), 1)) for _ in range(_DOUBLE_KILLS)]
-    return [*first, *later, *double]
+    double: list[tuple[Kill, ...]] = [
+        ((chance.choice(begun), 1), (chance.choice(second), 1)) for _ in range(_DOUBLE_KILLS)
+    ]
+    return [*chosen, *double]
 
 
 def _is_killed_at(point: str, name: str, reached: Mapping[str, Sequence[str]]) -> bool:
     passing = [scenario for scenario in SCENARIOS if point in reached[scenario]]
     random.Random(f"{_SEED}:{point}").shuffle(passing)
+    richest = max(passing, key=lambda scenario: reached[scenario].count(point))
+    passing.sort(key=lambda scenario: scenario != richest)
     return name in passing[: _SCENARIOS_A_RUN_POINT if point.startswith(_RUN_POINTS) else _SCENARIOS_A_POINT]
 
 
