@@ -194,7 +194,7 @@ class App:
                 channel=pagerduty,
                 clock=clock,
                 wakeup=Wakeup(),
-                replica=platform.node(),
+                replica=settings.external_url or settings.own_namespace or platform.node(),
                 external_url=settings.external_url,
             )
             self._loop("courier", courier.run())

@@ -241,6 +241,10 @@ class Decider:
 
     async def _join(self, tx: Connection, episode: EpisodeRow, answers: Sequence[Decision], now: datetime) -> str:
         target = target_of(answers)
+        if target is None and episode.incident_id is not None:
+            standing = await incidents.incident(tx, episode.incident_id)
+            if standing is not None and standing.state == "open" and standing.mode == self._mode:
+                return standing.id  # a target that cannot be seen for a moment does not make another problem of it
         if target is not None:
             key = incidents.incident_key(self._mode, target=str(target))
         else:

@@ -47,6 +47,8 @@ class Drive:
         self._steps = Steps(tools.worlds, source=run.source)
         self._recheck = Recheck(tools, self._playbook, run)
         self._plan: Plan | None = None
+        self._seen = ""
+        """What the last look at the remedy's conditions showed, for the people who are told how it ended."""
 
     async def go(self) -> None:
         """Until it waits, asks a person or ends.
@@ -193,6 +195,7 @@ class Drive:
                 absent_since=self._cursor.absent_since,
             )
         look = await ask(verify.condition, world, self._run.where, known)
+        self._seen = look.seen
         absent_since = (self._cursor.absent_since or self._now) if look.absent else None
         self._cursor = replace(self._cursor, absent_since=absent_since)
         return await self._tell(look.answer, f"looked: {look.answer}: {look.seen}")
@@ -216,6 +219,8 @@ class Drive:
         before, intent = self._cursor, self._intent
         now = self._now
         self._cursor, command = machine.advance(self._cursor, event, self._shape, now)
+        if self._seen and self._cursor.phase is not before.phase and self._cursor.phase in (Phase.WATCH, Phase.ENDED):
+            self._cursor = replace(self._cursor, note=f"{self._cursor.note} (last look: {self._seen})")
         turned = before.phase is not self._cursor.phase or before.hold_since != self._cursor.hold_since
         if isinstance(command, Wait):
             await self._wait(command.until, said if turned else "")

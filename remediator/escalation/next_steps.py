@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from remediator.escalation.headline import answer_of, run_of
-from remediator.escalation.policy import Page
+from remediator.escalation.policy import FAILED, Page
 from remediator.escalation.situation import AnswerLine, RunLine, Situation
 
 CHOICES = {
@@ -29,6 +29,12 @@ def next_steps(situation: Situation, why: Page) -> list[str]:
         )
     if not steps and any(run.state != "ended" for run in situation.runs):
         steps.append("A run is under way: watch it before you change the same thing")
+    asks = any(run.plan_hash is not None or run.state == "needs_person" for run in situation.runs)
+    if why.word in FAILED and not asks:
+        steps.insert(
+            0,
+            "Take over: follow the runbook (links); nothing more is tried without you, and nothing holds the target",
+        )
     if not steps:
         steps.append("Take over: follow the runbook; nothing of remediator's stands in the way")
     return list(dict.fromkeys(steps))

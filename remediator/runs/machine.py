@@ -155,7 +155,7 @@ def _denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) -> Next
     if shape.rehearsal or not cursor.changed:
         return _end(cursor, Outcome.OVERTAKEN, denied.reason, now)
     if denied.no_remedy and not cursor.done:
-        return _end(cursor, Outcome.REFUTED, f"did not work, and no further remedy applies: {denied.reason}", now)
+        return _end(cursor, Outcome.REFUTED, f"no further remedy applies: {denied.reason}", now)
     return _stop(replace(cursor, paused=denied.paused), denied.reason, now)
 
 
@@ -163,7 +163,7 @@ def _undo_denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) ->
     if denied.paused:
         return _ask(cursor, Question.PAUSED, denied.reason, now)
     if not denied.unread:
-        return _end(cursor, Outcome.REFUTED, f"did not work, and was left as it is: {denied.reason}", now)
+        return _end(cursor, Outcome.REFUTED, f"it was left as it is: {denied.reason}", now)
     if now < cursor.since + UNREAD_WITHIN:
         return cursor, Wait(now + shape.look)
     return _ask(cursor, Question.UNDO_FAILED, denied.reason, now)
@@ -172,7 +172,7 @@ def _undo_denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) ->
 def _refused(cursor: Cursor, refused: Refused, shape: Shape, now: datetime) -> Next:
     if cursor.direction == "undo":
         if refused.overtaken:  # somebody wrote since: nothing is touched (S25)
-            return _end(cursor, Outcome.REFUTED, f"did not work, and was left as it is: {refused.reason}", now)
+            return _end(cursor, Outcome.REFUTED, f"it was left as it is: {refused.reason}", now)
         return _ask(cursor, Question.UNDO_FAILED, refused.reason, now)
     if shape.rehearsal or not cursor.changed:
         return _end(cursor, Outcome.OVERTAKEN if refused.overtaken else Outcome.FAILED, refused.reason, now)
@@ -266,7 +266,7 @@ def _next_remedy(cursor: Cursor, shape: Shape, now: datetime) -> Next:
         return _end(cursor, Outcome.FAILED, cursor.stopped, now)
     if cursor.remedy + 1 == len(shape.remedies):
         left = "" if cursor.done else ", and was undone"
-        return _end(cursor, Outcome.REFUTED, f"did not work{left}; no remedy is left", now)
+        return _end(cursor, Outcome.REFUTED, f"no remedy is left{left}", now)
     following = replace(cursor, direction="apply", remedy=cursor.remedy + 1, step=0, attempts=0, done=())
     return _enter(following, Phase.CHECK, now), Do.CHECK
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, Select, and_, or_, select, update
+from sqlalchemy import Row, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.store.columns import word
 from remediator.store.schema import episodes, runs
 
 _RANK_GAINED_EVERY = timedelta(minutes=1)
@@ -117,14 +118,14 @@ async def wake_incident(tx: AsyncConnection, incident_id: str, now: datetime) ->
     """Decide the open episodes of an incident again: a run on its target has ended (S5)."""
     await tx.execute(
         update(episodes)
-        .where(and_(episodes.c.incident_id == incident_id, episodes.c.state != "closed"))
+        .where(and_(episodes.c.incident_id == incident_id, episodes.c.state != word("closed")))
         .values(decide_again_at=now)
     )
 
 
 async def wake_all(tx: AsyncConnection, now: datetime) -> None:
     """Decide every open episode again: playbooks were reloaded, a pause ended, the mode changed (S5)."""
-    await tx.execute(update(episodes).where(episodes.c.state != "closed").values(decide_again_at=now))
+    await tx.execute(update(episodes).where(episodes.c.state != word("closed")).values(decide_again_at=now))
 
 
 async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> None:
@@ -132,7 +133,7 @@ async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> Non
     of_target = select(runs.c.incident_id).where(runs.c.target == target)
     await tx.execute(
         update(episodes)
-        .where(and_(episodes.c.state != "closed", episodes.c.incident_id.in_(of_target)))
+        .where(and_(episodes.c.state != word("closed"), episodes.c.incident_id.in_(of_target)))
         .values(decide_again_at=now)
     )
 
@@ -141,13 +142,19 @@ async def of_target(
     connection: AsyncConnection, sources: Sequence[str], incident_ids: Sequence[str], closed_since: datetime
 ) -> list[EpisodeRow]:
     """Open episodes of these sources or incidents, and those closed since; for ``alert_resolved`` (S26)."""
-    query: Select[Any] = select(*COLUMNS).where(
-        and_(
-            or_(episodes.c.source.in_(sources), episodes.c.incident_id.in_(incident_ids)),
-            or_(episodes.c.state != "closed", episodes.c.closed_at >= closed_since),
-        )
+    here = episodes.c.source.in_(sources)
+    ways = (
+        and_(here, episodes.c.state != word("closed")),
+        and_(here, episodes.c.closed_at >= closed_since),
+        episodes.c.incident_id.in_(incident_ids),
     )
-    return [EpisodeRow.of(row) for row in await connection.execute(query)]
+    found: dict[str, EpisodeRow] = {}
+    for way in ways:  # one query each, so that each has its index
+        for row in await connection.execute(select(*COLUMNS).where(way)):
+            one = EpisodeRow.of(row)
+            if one.state != "closed" or (one.closed_at is not None and one.closed_at >= closed_since):
+                found[one.id] = one
+    return list(found.values())
 
 
 async def last_seen(connection: AsyncConnection, alertname: str) -> datetime | None:
@@ -155,7 +162,9 @@ async def last_seen(connection: AsyncConnection, alertname: str) -> datetime | N
     return (
         await connection.execute(
             select(episodes.c.confirmed_at)
-            .where(and_(episodes.c.alertname == alertname, episodes.c.state == "open"))
+            .where(
+                and_(episodes.c.alertname == alertname, episodes.c.state != word("closed"), episodes.c.state == "open")
+            )
             .order_by(episodes.c.confirmed_at.desc())
             .limit(1)
         )

@@ -143,7 +143,8 @@ async def join(
         values |= {"state": "open", "closed_at": None, "verified_at": None, "recurrences": found.recurrences + 1}
     await tx.execute(update(incidents).where(incidents.c.id == found.id).values(**values))
     if found.state == "closed":
-        told = f"Came back after {format_duration(now - (found.closed_at or now))}: reopened"
+        away = timedelta(seconds=(now - (found.closed_at or now)) // timedelta(seconds=1))
+        told = f"Came back after {format_duration(away)}: reopened"
         await add_event(tx, found.id, None, now, REOPENED, told, {"recurrences": found.recurrences + 1})
     return found.id
 

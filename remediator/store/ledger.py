@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import ChangeFact, LedgerFacts
@@ -11,12 +11,13 @@ from remediator.store.schema import ledger
 
 async def reserve(tx: AsyncConnection, *, run_id: str, mode: str, playbook: str, target: str, now: datetime) -> None:
     """Count a run from its admission on."""
-    await tx.execute(insert(ledger).values(run_id=run_id, mode=mode, playbook=playbook, target=target, reserved_at=now))
+    entry = {"run_id": run_id, "mode": mode, "playbook": playbook, "target": target}
+    await tx.execute(insert(ledger).values(**entry, reserved_at=now, counted_at=now))
 
 
 async def mark_changed(tx: AsyncConnection, run_id: str, now: datetime) -> None:
     """An effect begins: from now on the target counts as changed."""
-    await tx.execute(update(ledger).where(ledger.c.run_id == run_id).values(changed_at=now))
+    await tx.execute(update(ledger).where(ledger.c.run_id == run_id).values(changed_at=now, counted_at=now))
 
 
 async def close(tx: AsyncConnection, run_id: str, *, outcome: str, changed: bool) -> None:
@@ -52,7 +53,7 @@ async def facts(
     ).first()
 
     async def times(*of: object, per: timedelta) -> tuple[datetime, ...]:
-        at = func.coalesce(ledger.c.changed_at, ledger.c.reserved_at)
+        at = ledger.c.counted_at
         query = select(at).where(and_(*mine, at > now - per, *of)).order_by(at)  # type: ignore[arg-type]
         return tuple((await connection.execute(query)).scalars())
 

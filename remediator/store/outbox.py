@@ -9,6 +9,7 @@ from sqlalchemy import Row, and_, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ids import id_after
+from remediator.store.columns import word
 from remediator.store.dialect import insert
 from remediator.store.schema import incidents, outbox
 
@@ -83,7 +84,7 @@ async def add(
 def _earlier_waits() -> Any:
     earlier = outbox.alias()
     return exists().where(
-        and_(earlier.c.dedup_key == outbox.c.dedup_key, earlier.c.state == "waiting", earlier.c.id < outbox.c.id)
+        and_(earlier.c.dedup_key == outbox.c.dedup_key, earlier.c.state == word("waiting"), earlier.c.id < outbox.c.id)
     )
 
 
@@ -94,7 +95,9 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Me
     """
     query = (
         select(*COLUMNS)
-        .where(and_(outbox.c.state == "waiting", outbox.c.mode == "live", outbox.c.next_at <= now, ~_earlier_waits()))
+        .where(
+            and_(outbox.c.state == word("waiting"), outbox.c.mode == "live", outbox.c.next_at <= now, ~_earlier_waits())
+        )
         .order_by(outbox.c.action.desc(), outbox.c.id)
         .limit(limit)
     )
@@ -106,7 +109,7 @@ async def next_due_at(connection: AsyncConnection) -> datetime | None:
     query = (
         select(func.min(outbox.c.next_at))
         .select_from(outbox)
-        .where(and_(outbox.c.state == "waiting", outbox.c.mode == "live", ~_earlier_waits()))
+        .where(and_(outbox.c.state == word("waiting"), outbox.c.mode == "live", ~_earlier_waits()))
     )
     found: datetime | None = (await connection.execute(query)).scalar()
     return found
@@ -153,6 +156,8 @@ async def count_by_state(connection: AsyncConnection) -> dict[str, int]:
 
 async def oldest_waiting_at(connection: AsyncConnection) -> datetime | None:
     """When the oldest unsent live message was written."""
-    query = select(func.min(outbox.c.created_at)).where(and_(outbox.c.state == "waiting", outbox.c.mode == "live"))
+    query = select(func.min(outbox.c.created_at)).where(
+        and_(outbox.c.state == word("waiting"), outbox.c.mode == "live")
+    )
     found: datetime | None = (await connection.execute(query)).scalar()
     return found

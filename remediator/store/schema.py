@@ -213,6 +213,7 @@ Index(
     postgresql_where=text("state != 'closed'"),
 )
 Index("ix_episodes_incident_id", episodes.c.incident_id)
+Index("ix_episodes_closed_at", episodes.c.source, episodes.c.closed_at)
 
 decisions = Table(
     "decisions",
@@ -457,7 +458,9 @@ Index(
     sqlite_where=text("wake_at IS NOT NULL"),
     postgresql_where=text("wake_at IS NOT NULL"),
 )
+Index("ix_runs_episode_id", runs.c.episode_id)
 Index("ix_runs_incident_id", runs.c.incident_id)
+Index("ix_runs_state", runs.c.state, runs.c.created_at)
 Index("ix_runs_target", runs.c.target, runs.c.created_at)
 _ACTIVE = text("state IN ('ready', 'running', 'waiting', 'needs_person')")
 Index(
@@ -567,11 +570,12 @@ ledger = Table(
         Instant,
         comment="last begun effect; null: nothing changed yet, released when the run ends so",
     ),
+    Column("counted_at", Instant, nullable=False, comment="from when its limits count: reserved_at, then changed_at"),
     Column("outcome", Text, comment="of the run, once ended"),
 )
-Index("ix_ledger_target", ledger.c.target, ledger.c.reserved_at)
-Index("ix_ledger_playbook", ledger.c.playbook, ledger.c.reserved_at)
-Index("ix_ledger_reserved_at", ledger.c.reserved_at)
+Index("ix_ledger_target", ledger.c.target, ledger.c.counted_at)
+Index("ix_ledger_playbook", ledger.c.playbook, ledger.c.counted_at)
+Index("ix_ledger_counted_at", ledger.c.counted_at)
 
 approvals = Table(
     "approvals",

@@ -38,7 +38,8 @@ def test_a_refuted_run_is_told_with_what_was_tried_and_left_behind() -> None:
         "12:00:00Z restart-it (run_1): refuted at 12:00:00Z: no remedy is left",
         "12:00:00Z kubernetes.rollout_restart: restart shop/checkout: done at 12:00:00Z",
     ]
-    assert details["do_next"][0] == "Left behind by run_1: kubernetes.rollout_restart: restart shop/checkout (done)"
+    assert details["do_next"][0].startswith("Take over: follow the runbook")
+    assert details["do_next"][1] == "Left behind by run_1: kubernetes.rollout_restart: restart shop/checkout (done)"
     assert details["state"][0] == "1 of 1 alerts open, the first came 5m ago"
     assert told["severity"] == "critical"
 
@@ -122,7 +123,7 @@ def test_too_much_is_cut_from_the_least_important_end() -> None:
     assert len(event(told)) < 512_000
     details = told["custom_details"]
     assert "more left out" in details["seen"][-1]
-    assert details["do_next"][0].startswith("Left behind by run_59")
+    assert details["do_next"][1].startswith("Left behind by run_59")
     assert details["state"][0] == "5000 of 5000 alerts open, the first came 5m ago"
     assert parse(event(told), T0).payload["severity"] == "critical"
 

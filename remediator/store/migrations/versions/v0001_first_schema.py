@@ -155,6 +155,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["incident_id"], ["incidents.id"], name=op.f("fk_episodes_incident_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_episodes")),
     )
+    op.create_index("ix_episodes_closed_at", "episodes", ["source", "closed_at"], unique=False)
     op.create_index(
         "ix_episodes_due",
         "episodes",
@@ -298,7 +299,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("wake_at IS NOT NULL"),
         postgresql_where=sa.text("wake_at IS NOT NULL"),
     )
+    op.create_index("ix_runs_episode_id", "runs", ["episode_id"], unique=False)
     op.create_index("ix_runs_incident_id", "runs", ["incident_id"], unique=False)
+    op.create_index("ix_runs_state", "runs", ["state", "created_at"], unique=False)
     op.create_index("ix_runs_target", "runs", ["target", "created_at"], unique=False)
     op.create_index(
         "uq_runs_active",
@@ -359,13 +362,14 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("reserved_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=True),
+        sa.Column("counted_at", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_ledger_run_id")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_ledger")),
     )
-    op.create_index("ix_ledger_playbook", "ledger", ["playbook", "reserved_at"], unique=False)
-    op.create_index("ix_ledger_reserved_at", "ledger", ["reserved_at"], unique=False)
-    op.create_index("ix_ledger_target", "ledger", ["target", "reserved_at"], unique=False)
+    op.create_index("ix_ledger_counted_at", "ledger", ["counted_at"], unique=False)
+    op.create_index("ix_ledger_playbook", "ledger", ["playbook", "counted_at"], unique=False)
+    op.create_index("ix_ledger_target", "ledger", ["target", "counted_at"], unique=False)
     op.create_table(
         "locks",
         sa.Column("scope", sa.Text(), nullable=False),
