@@ -2,6 +2,7 @@
 
 A first play of each scenario, without a kill, writes down which points it passes. Then it is played again for each of them, and the
 process is killed there. ``REMEDIATOR_CRASH_ALL=1`` kills at every time that a point is passed, not only at some.
+``REMEDIATOR_CRASH_SEED`` makes another choice, ``REMEDIATOR_CRASH_AT_ONCE`` plays more at once (4).
 ``REMEDIATOR_CRASH_ONLY=<scenario>:<point>:<nth>[,<point>:<nth>]`` plays one alone; failures print it.
 """
 
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 _ALL = os.environ.get("REMEDIATOR_CRASH_ALL") == "1"
 _ONLY = os.environ.get("REMEDIATOR_CRASH_ONLY", "")
 _SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
-_AT_ONCE = 4
+_AT_ONCE = int(os.environ.get("REMEDIATOR_CRASH_AT_ONCE", "4"))
 _RUN_POINTS = ("commit.begin_step.", "commit.end_step.", "commit.advance_run.", "send.kubernetes.")
 _SCENARIOS_A_RUN_POINT = 3
 _SCENARIOS_A_POINT = 2
