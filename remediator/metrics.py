@@ -67,6 +67,9 @@ class Metrics:
         )
         self.runs = Counter("remediator_runs_total", "Runs ended.", ["outcome", "mode"], registry=registry)
         self.runs_active = Gauge("remediator_runs_active", "Runs that have not ended.", registry=registry)
+        self.runs_needing_person = Gauge(
+            "remediator_runs_needing_person", "Runs that wait for a person's answer.", registry=registry
+        )
         self.alert_to_first_call = Histogram(
             "remediator_alert_to_first_call_seconds",
             "From an alert's first delivery to the first write of its run.",

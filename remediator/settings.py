@@ -266,6 +266,9 @@ class Settings(_Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.timings.lease < 2 * self.timings.request:
+            # A write may leave only while more than one request time-out of the lease is left, and a third of it may be gone.
+            raise ValueError("timings.lease must be at least twice timings.request, or no write could ever leave (S20)")
         for kind, names in (("source", self.sources), ("cluster", self.clusters)):
             for name in names:
                 if not re.fullmatch(SOURCE_NAME, name):

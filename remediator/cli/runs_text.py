@@ -31,7 +31,7 @@ def show_run(detail: dict[str, Any]) -> None:
 def show_plan(plan: dict[str, Any], indent: int) -> None:
     """Exact calls and changes."""
     for step in plan.get("steps", ()):
-        line(f"{step['summary']} (checked by: {step['fidelity']})", indent=indent)
+        line(f"{step['summary']} (a dry-run of it proves: {step['fidelity']})", indent=indent)
         for change in step["changes"]:
             line(f"change {change}", indent=indent + 2)
         for call in step["calls"]:

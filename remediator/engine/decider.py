@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
-from remediator.engine import dead_letters, facts
+from remediator.engine import facts, notices
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
@@ -84,9 +84,7 @@ class Decider:
             due = await episodes.due(connection, self._clock.now(), _BATCH)
         if due:
             await self._decide(due)
-        told = await dead_letters.tell(
-            self._store, self._clock, self._settings, self._mode, self._tools.playbooks().get
-        )
+        told = await notices.tell(self._tools)
         if told:
             self._tools.on_page()
         return len(due) + told

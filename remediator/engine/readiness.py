@@ -68,6 +68,7 @@ class Readiness:
             seen_at = None if name is None else await episodes.last_seen(connection, name)
         self._metrics.paused.set(any(pause.scope == pauses.ALL for pause in standing))
         self._metrics.runs_active.set(len(active))
+        self._metrics.runs_needing_person.set(len(asking))
         for state, count in counted.items():
             self._metrics.outbox_rows.labels(state=state).set(count)
         oldest = timedelta(0) if oldest_at is None else now - oldest_at

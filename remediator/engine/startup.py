@@ -15,13 +15,14 @@ log = structlog.get_logger(__name__)
 async def settle_mode(store: Store, *, mode: str, change_mode: bool, now: datetime) -> None:
     """Stamp a new store; refuse one that was used in another mode, unless ``change_mode`` (S21).
 
-    A changed mode cancels what the other mode had under way and has every open alert decided anew.
+    Every open alert is decided anew; a changed mode also cancels what the other mode had under way.
 
     Raises:
         ConfigError: the store is stamped with another mode.
     """
     async with store.begin(Tx.OPERATE) as tx:
         stamped = await meta.get(tx, meta.MODE)
+        await episodes.wake_all(tx, now)  # settings may be others than before
         if stamped == mode:
             return
         if stamped is not None and not change_mode:
@@ -33,7 +34,6 @@ async def settle_mode(store: Store, *, mode: str, change_mode: bool, now: dateti
             )
         if stamped is not None:
             cancelled = await runs.cancel_mode(tx, mode=stamped, why=f"the store's mode became {mode}", now=now)
-            await episodes.wake_all(tx, now)
             log.warning("mode_changed", before=stamped, after=mode, runs_cancelled=cancelled)
         await meta.put(tx, meta.MODE, mode)
 

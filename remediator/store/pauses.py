@@ -52,6 +52,17 @@ async def standing(connection: AsyncConnection, scopes: tuple[str, ...] | None =
     return tuple(PauseFact(row.scope, row.by, row.reason) for row in rows)
 
 
+async def to_remind(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+    """Standing pauses whose owner wanted to be reminded by now and was not."""
+    query = select(pauses).where(and_(pauses.c.ended_at.is_(None), pauses.c.remind_at <= now))
+    return [dict(row._mapping) for row in await connection.execute(query.order_by(pauses.c.remind_at))]
+
+
+async def reminded(tx: AsyncConnection, pause_id: str) -> None:
+    """Its owner was reminded, once."""
+    await tx.execute(update(pauses).where(pauses.c.id == pause_id).values(remind_at=None))
+
+
 async def listing(connection: AsyncConnection) -> list[dict[str, Any]]:
     """Standing pauses for people, oldest first."""
     query = select(pauses).where(pauses.c.ended_at.is_(None)).order_by(pauses.c.began_at)

@@ -192,6 +192,19 @@ async def test_under_pause_nothing_begins_and_after_the_resume_it_is_decided_ane
             assert run.outcome == "verified"
 
 
+async def test_a_pause_reminds_its_owner_once_and_goes_on_standing(tmp_path: Path) -> None:
+    async with World(speed=4) as world:
+        await crashing(world)
+        async with running(tmp_path, world=world) as service:
+            await service.api("POST", "pause", scope="all", reason="migration", remind="1s")
+            [page] = await service.until(world.pagerduty.open, what="the owner is reminded")
+            assert "still paused (all)" in page.summary
+            assert "migration" in page.summary
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+            await service.until(lambda: len(world.pagerduty.open()) == 2, what="nothing is done, and people hear it")
+            assert restarts(service) == 0
+
+
 async def test_the_pause_file_wins_over_the_api(tmp_path: Path) -> None:
     file = tmp_path / "PAUSED"
     file.touch()
