@@ -5,6 +5,7 @@ that ends with an error takes the process down, because half a remediator is wor
 """
 
 import asyncio
+import gc
 import platform
 import random
 import signal
@@ -346,6 +347,7 @@ async def serve(settings: Settings, *, insecure_no_auth: bool = False, change_mo
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, app.playbooks.reload_soon)
+        gc.freeze()  # what the imports made lives as long as the process: the collector need not look at it at every webhook
         log.info("serving", **banner(app))
         ended = {asyncio.create_task(stopping.wait()), asyncio.create_task(app.failed.wait())}
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
