@@ -3,14 +3,14 @@ transaction (S5). A crash before the commit repeats harmlessly; after it the row
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
-from remediator.engine import facts, notices
+from remediator.engine import facts, notices, unmatched
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
@@ -168,10 +168,13 @@ class Decider:
         now = self._clock.now()
         touched: set[str] = set()
         async with self._store.begin(Tx.DECIDE) as tx:
+            present = await episodes.many(tx, [case.episode.id for case in cases])
+            plain = {case.episode.id for case in cases if self._is_plain(case, present)}
+            touched |= await unmatched.record(tx, [present[one] for one in sorted(plain)], self._tools, now)
             for case in cases:
-                episode = await episodes.episode(tx, case.episode.id)
-                if episode is None or episode.state == "doubtful":
-                    continue  # came again while it was surveyed: still due
+                episode = present.get(case.episode.id)
+                if episode is None or episode.state == "doubtful" or episode.id in plain:
+                    continue  # doubtful: came again while it was surveyed, and is still due
                 if episode.state == "closed":
                     touched |= await self._close(tx, episode, now)
                 else:
@@ -180,6 +183,13 @@ class Decider:
                 await judge_incident(
                     tx, incident_id, now=now, settings=self._settings, playbook_named=self._tools.playbooks().get
                 )
+
+    def _is_plain(self, case: Case, present: Mapping[str, EpisodeRow]) -> bool:
+        """Matched by nothing and never decided: no run, request or answer can stand for it."""
+        episode = present.get(case.episode.id)
+        if case.candidates or episode is None or episode.state != "open" or episode.incident_id is not None:
+            return False
+        return episode.alertname != self._settings.escalation.watchdog
 
     async def _close(self, tx: Connection, episode: EpisodeRow, now: datetime) -> set[str]:
         await episodes.settle(tx, episode.id, incident_id=episode.incident_id, decide_again_at=None)

@@ -96,6 +96,31 @@ async def record(
     return changed
 
 
+async def record_first(
+    tx: AsyncConnection, *, episode_ids: Sequence[str], incident_id: str, mode: str, answer: Answer, now: datetime
+) -> None:
+    """One and the same answer for episodes that have none yet, with one statement."""
+    row = {
+        "incident_id": incident_id,
+        "playbook": answer.playbook,
+        "revision": answer.revision,
+        "mode": mode,
+        "verdict": answer.verdict,
+        "kind": answer.kind,
+        "target": answer.target,
+        "reasons": list(answer.reasons),
+        "plan": answer.plan,
+        "answer_hash": answer.hash,
+        "times": 1,
+        "decided_at": now,
+        "confirmed_at": now,
+        "decide_again_at": answer.decide_again_at,
+        "run_id": answer.run_id,
+        "current": True,
+    }
+    await tx.execute(insert(decisions), [{"id": new_id("dec"), "episode_id": one, **row} for one in episode_ids])
+
+
 async def listing(
     connection: AsyncConnection, *, episode_id: str | None = None, incident_id: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:

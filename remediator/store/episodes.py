@@ -98,6 +98,18 @@ async def latest(connection: AsyncConnection, *, source: str, fingerprint: str) 
     return None if row is None else EpisodeRow.of(row)
 
 
+async def many(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, EpisodeRow]:
+    """These episodes by their ids; those that do not exist are left out."""
+    rows = await connection.execute(select(*COLUMNS).where(episodes.c.id.in_(ids)))
+    return {row.id: EpisodeRow.of(row) for row in rows}
+
+
+async def settle_all(tx: AsyncConnection, ids: Sequence[str], *, incident_id: str) -> None:
+    """These belong to the incident, and only an event brings them back to the decider."""
+    settled = update(episodes).where(episodes.c.id.in_(ids))
+    await tx.execute(settled.values(incident_id=incident_id, decide_again_at=None))
+
+
 async def settle(
     tx: AsyncConnection, episode_id: str, *, incident_id: str | None, decide_again_at: datetime | None
 ) -> None:
