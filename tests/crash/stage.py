@@ -30,6 +30,7 @@ class Stage:
         directory: Path,
         nursery: Nursery,
         session: aiohttp.ClientSession,
+        port: int,
         kills: Sequence[Kill],
         changes: Mapping[str, Any],
     ) -> None:
@@ -42,7 +43,6 @@ class Stage:
         self._nursery = nursery
         self._session = session
         self._kills = list(kills)
-        port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._overrides = {name.replace("__", "."): value for name, value in changes.items()} | {"listen.port": port}
         settings_for(world, directory, **{name.replace(".", "__"): value for name, value in self._overrides.items()})
@@ -180,10 +180,24 @@ async def staged(
     timeout = aiohttp.ClientTimeout(total=5.0)
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with World(speed=6) as world, aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        yield Stage(world=world, directory=directory, nursery=nursery, session=session, kills=kills, changes=changes)
+        with closing(_reserved_port()) as reserved:
+            yield Stage(
+                world=world,
+                directory=directory,
+                nursery=nursery,
+                session=session,
+                port=reserved.getsockname()[1],
+                kills=kills,
+                changes=changes,
+            )
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _reserved_port() -> socket.socket:
+    """A port that nobody else on this machine is given while the socket is open; the service may listen on it, now and again.
+
+    Without it a service of another test could listen there while ours is down, and acknowledge what was meant for ours.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
