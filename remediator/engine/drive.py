@@ -171,8 +171,10 @@ class Drive:
             self._cursor, command = machine.advance(self._cursor, look.answer, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             state = {Answer.YES: "done", Answer.NO: "failed", Answer.UNKNOWN: "unsettled"}[look.answer]
-            await journal.settle(tx, step.intent_id, state=state, now=now, error=f"landed {look.answer}: {look.seen}")
-            await self._event(tx, "step_looked_at", f"did {step.action} happen? {look.answer}: {look.seen}", now)
+            found = f"landed {look.answer}: {look.seen}"
+            await journal.settle(tx, step.intent_id, state=state, now=now, error=found)
+            if step.error != found:  # a look that shows the same again is no news
+                await self._event(tx, "step_looked_at", f"did {step.action} happen? {look.answer}: {look.seen}", now)
         log.info("step_looked_at", step=step.action, answer=str(look.answer), seen=look.seen)
         return command
 

@@ -243,6 +243,17 @@ async def test_undo_puts_back_what_is_still_as_we_left_it(world: World, ctx: Act
     assert (await SCALE.verify(ctx, undo, None)).answer is Answer.YES
 
 
+async def test_an_undo_that_was_never_sent_is_known_not_to_have_landed(world: World, ctx: ActionContext) -> None:
+    """managedFields has whole seconds: begun in the second of the forward write, that write must not hide the answer."""
+    await up(world)
+    plan = await SCALE.plan(ctx, CHECKOUT, IN)
+    await apply(ctx, plan)
+    undo = await SCALE.undo_plan(ctx, plan, FIRST)
+    assert undo is not None
+    assert (await SCALE.landed(ctx, undo, SECOND, ctx.kubernetes.now())).answer is Answer.NO
+    assert (await SCALE.landed(ctx, undo, SECOND, BEGUN)).answer is Answer.NO
+
+
 @pytest.mark.parametrize("count", [2, 7])
 async def test_nothing_is_put_back_once_somebody_wrote_since(world: World, ctx: ActionContext, count: int) -> None:
     """Also when they wrote the very number that we had set (S25)."""

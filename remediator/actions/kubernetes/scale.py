@@ -16,7 +16,7 @@ from remediator.actions.kubernetes.fresh_write import (
     write_fresh,
 )
 from remediator.answers import Answer
-from remediator.clients.kubernetes import path_of, scale_manager, scale_marked_by
+from remediator.clients.kubernetes import FIELD_MANAGER, path_of, scale_manager, scale_marked_by
 from remediator.clients.kubernetes_errors import TargetNotFoundError
 from remediator.clients.permissions import Permission
 from remediator.clients.workload import Autoscaler, Workload, scale_body
@@ -139,6 +139,10 @@ class Scale:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to be scaled is gone")
         if scale_marked_by(workload, intent_id):
             return Look(Answer.YES, f"managedFields of {plan.target.short} name our write")
+        before = plan.depends_on.get("written_by")
+        if before is not None and before.startswith(f"{FIELD_MANAGER}-") and _writer(workload) == before:
+            # An earlier intent of ours is settled and never writes again, so nobody has written since the plan was made.
+            return Look(Answer.NO, "spec.replicas is still as an earlier write of ours left it")
         # Whoever writes the field takes our mark away, so a later writer hides whether we did. managedFields has whole seconds.
         written_at = workload.written_at("spec", "replicas")
         if written_at is not None and written_at >= begun_at.replace(microsecond=0):
