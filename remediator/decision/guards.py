@@ -82,7 +82,9 @@ def namespaces(playbook: Playbook, facts: Facts) -> Denial | None:
     if facts.namespace_allowed:
         return None
     if facts.target is None:
-        return Denial("namespaces", "target_undetermined", "refuse", "without a target its namespace is not known")
+        # The kind of the target's own denial: a cluster that did not answer is waited for (S8).
+        kind: Kind = "refuse" if facts.target_problem is None else facts.target_problem.kind
+        return Denial("namespaces", "target_undetermined", kind, "without a target its namespace is not known")
     cluster, namespace = facts.target.place, facts.target.namespace
     text = f"namespace {namespace} is not in settings clusters.{cluster}.namespaces"
     return Denial("namespaces", "namespace_not_allowed", "refuse", text, values={"namespace": namespace})
@@ -106,7 +108,7 @@ def start_hold(playbook: Playbook, facts: Facts) -> Denial | None:
 def cooldown(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny while the last change of the target, by any playbook, is younger than the cooldown (S9)."""
     if facts.ledger is None:
-        return _missing("cooldown", "the ledger")
+        return _not_asked("cooldown", "what was changed before", facts)
     last = facts.ledger.last_change
     if last is None or facts.now >= (free_at := last.at + playbook.guards.cooldown):
         return None
@@ -122,7 +124,7 @@ def cooldown(playbook: Playbook, facts: Facts) -> Denial | None:
 def budget(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny when this playbook has used up its runs on this target (S9)."""
     if facts.ledger is None:
-        return _missing("budget", "the ledger")
+        return _not_asked("budget", "what was changed before", facts)
     allowed = playbook.guards.budget
     what = f"{playbook.name} on this target"
     return _limit("budget", what, facts.ledger.runs_on_target, allowed.runs, allowed.per)
@@ -131,7 +133,7 @@ def budget(playbook: Playbook, facts: Facts) -> Denial | None:
 def totals(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny when the totals over a playbook or over everything are used up (S9)."""
     if facts.ledger is None:
-        return _missing("totals", "the ledger")
+        return _not_asked("totals", "what was changed before", facts)
     limits = facts.limits
     return _limit("totals", playbook.name, facts.ledger.of_playbook, limits.total_per_playbook, limits.per) or _limit(
         "totals", "all playbooks", facts.ledger.of_everything, limits.total, limits.per
@@ -141,7 +143,7 @@ def totals(playbook: Playbook, facts: Facts) -> Denial | None:
 def one_run(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny while another run has the target, or something that contains it (S17)."""
     if facts.busy is None:
-        return _missing("one_run", "the locks")
+        return _not_asked("one_run", "whether another run has it", facts)
     if not facts.busy:
         return None
     return Denial(
@@ -161,8 +163,7 @@ def remedy(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny unless a remedy applies for certain and its actions can be planned (S7)."""
     found = facts.remedy
     if found is None:
-        why = "whether a remedy applies" if facts.target is not None else "without a target, whether a remedy applies"
-        return _missing("remedy", why)
+        return _not_asked("remedy", "whether a remedy applies", facts)
     values = {"asked": [f"{a.remedy}: {a.condition} = {a.answer} ({a.seen})" for a in found.asked]}
     if found.unknown is not None:
         text = f"whether remedy {found.unknown} applies is unknown, and nothing blunter is taken in its place"
@@ -222,6 +223,13 @@ def _limit(guard: str, what: str, times: tuple[datetime, ...], allowed: int, per
 
 def _missing(guard: str, what: str) -> Denial:
     return Denial(guard, "facts_missing", "wait", f"{what} could not be read")
+
+
+def _not_asked(guard: str, what: str, facts: Facts) -> Denial:
+    """Of no target nothing is read: that must not look like a second failure beside the one that left it unknown."""
+    if facts.target is not None:
+        return _missing(guard, what)
+    return Denial(guard, "facts_missing", "wait", f"without a target, {what} is not known")
 
 
 def _whole_seconds(span: timedelta) -> timedelta:
