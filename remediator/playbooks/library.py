@@ -4,7 +4,9 @@ The only file of this package that reads files. A ConfigMap mount (files are sym
 one go) is read from one side of the swap only. There is no inotify: ask ``changed()`` every few seconds.
 """
 
+import errno
 import hashlib
+import os
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -43,7 +45,10 @@ def load_directory(
             texts = {shown: _read(real, shown) for shown, real in _files(path, drafts=drafts)}
         except OSError as error:
             problem = ConfigError(
-                path, None, f"cannot be read: {error.strerror}", "give a readable directory of playbooks"
+                error.filename or path,
+                None,
+                f"cannot be read: {error.strerror}",
+                "give a directory in which every playbook is a readable file",
             )
             if fingerprint_of_directory(path, drafts=drafts) == before:
                 raise PlaybookErrors([problem]) from None
@@ -130,10 +135,20 @@ def _collect(shown: Path, directory: Path, drafts: bool, found: dict[Path, str],
         if entry.is_dir():
             _collect(shown / entry.name, entry, drafts, found, entered)
         elif entry.suffix in (".yaml", ".yml") and not entry.stem.endswith(".test"):
-            found.setdefault(entry.resolve(strict=True), str(shown / entry.name))
+            found.setdefault(_resolved(entry, shown / entry.name), str(shown / entry.name))
+
+
+def _resolved(entry: Path, shown: Path) -> Path:
+    try:
+        return entry.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # leads nowhere, or in a circle, which pathlib calls a RuntimeError
+        number = getattr(error, "errno", errno.ELOOP)
+        raise OSError(number, os.strerror(number), str(shown)) from None
 
 
 def _read(real: Path, shown: str) -> str | ConfigError:
+    if not real.is_file():  # a pipe is never at its end, and the service would wait for it
+        return ConfigError(shown, None, "is no regular file", "accepted: files, and links to files")
     if real.stat().st_size > 4 * marked_yaml.MAX_CHARACTERS:
         return ConfigError(shown, None, "the file is too large", f"accepted: {marked_yaml.MAX_CHARACTERS} characters")
     try:

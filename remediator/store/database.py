@@ -147,15 +147,19 @@ async def open_store(url: str, *, probe: Probe = _no_probe) -> Store:
     """Open and migrate ``sqlite:///path`` (one process a file).
 
     Raises:
-        ConfigError: another process holds the file, or the URL names a database that this release does not know.
+        ConfigError: another process holds the file, its directory cannot be written to, a newer remediator has had it, or the
+            URL names a database that this release does not know.
         StoreUnavailableError: it cannot be opened.
     """
     path = dialect.sqlite_path(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock_fd = _lock(path)
     try:
-        with _our_errors():
-            await asyncio.to_thread(dialect.migrate, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = _lock(path)
+    except OSError as error:
+        remedy = "give it a writable directory on a local disk, or set store.url to another file"
+        raise ConfigError(path, None, f"the store cannot be opened: {error.strerror}", remedy) from None
+    try:
+        await _migrate(path)
         return Store(
             writer=dialect.writer(path),
             lean=dialect.lean_writer(path),
@@ -166,6 +170,15 @@ async def open_store(url: str, *, probe: Probe = _no_probe) -> Store:
     except BaseException:
         os.close(lock_fd)
         raise
+
+
+async def _migrate(path: Path) -> None:
+    try:
+        with _our_errors():
+            await asyncio.to_thread(dialect.migrate, path)
+    except StoreUnavailableError as error:
+        remedy = "free its disk, make it writable or restore it, or set store.url to another file"
+        raise StoreUnavailableError(f"{path}: the store cannot be opened: {error} ({remedy})") from error
 
 
 def _lock(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -33,12 +34,14 @@ def sqlite_path(url: str) -> Path:
     Raises:
         ConfigError: another scheme.
     """
-    scheme, separator, path = url.partition(":///")
-    if scheme != "sqlite" or not separator or not path:
+    scheme, _, rest = url.partition("://")
+    path = rest.removeprefix("/")
+    if scheme != "sqlite" or not rest.startswith("/") or not path:
         raise ConfigError(
             path="store.url",
             line=None,
-            message=f"{scheme!r} is not a database that this release knows",
+            # Of the address only its scheme is told: there may be a password in it.
+            message=f"{scheme if '://' in url else 'this'!r} is not a database that this release knows, or it names no file",
             remedy="sqlite:///path/to/remediator.sqlite",
         )
     return Path(path)
@@ -74,7 +77,11 @@ def reader(path: Path) -> AsyncEngine:
 
 
 def migrate(path: Path) -> None:
-    """Bring the schema to this release's. Blocking. Forward only; safe to repeat."""
+    """Bring the schema to this release's. Blocking. Forward only; safe to repeat.
+
+    Raises:
+        ConfigError: a newer release has been at it.
+    """
     config = Config()
     config.set_main_option("script_location", "remediator.store:migrations")
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
@@ -82,7 +89,11 @@ def migrate(path: Path) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError:  # alembic does not know the revision that the file is at
+                message, remedy = "a newer remediator has used this store", "start that one, or restore an older backup"
+                raise ConfigError(path, None, message, remedy) from None
     finally:
         engine.dispose()
 

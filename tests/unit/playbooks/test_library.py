@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,24 @@ def test_a_directory_that_is_not_there_is_a_mistake_and_an_empty_one_a_warning(t
     assert "cannot be read" in refused(tmp_path / "gone")[0]
     (warning,) = load(tmp_path).warnings
     assert "no playbook" in str(warning)
+
+
+@pytest.mark.parametrize("leads_to", ["/nowhere", "lost.yaml"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, leads_to: str) -> None:
+    write(tmp_path / "a.yaml", document("a"))
+    (tmp_path / "lost.yaml").symlink_to(leads_to)
+    (problem,) = refused(tmp_path)
+    assert problem.startswith("lost.yaml: cannot be read: ")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path / "a.yaml", document("a"))
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "endless.yaml").symlink_to("/dev/zero")
+    assert [problem.partition(" (")[0] for problem in refused(tmp_path)] == [
+        "endless.yaml: is no regular file",
+        "pipe.yaml: is no regular file",
+    ]
 
 
 def test_overlaps_are_warned_of(tmp_path: Path) -> None:
