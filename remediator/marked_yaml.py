@@ -7,7 +7,7 @@ too deep or too large, also by way of aliases, are refused.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 import yaml
@@ -44,19 +44,24 @@ class MarkedDocument:
     value: Any
     source: str
     lines: Mapping[Path, int]
+    elsewhere: Mapping[Path, str] = field(default_factory=dict)
 
     def line_of(self, path: Path) -> int | None:
         """The line, from 1, of the part at ``path`` or of the nearest part around it that is written. None: written nowhere."""
         return next((self.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.lines), None)
 
-    def with_value(self, value: Any) -> Self:
-        """The same places with a value that was changed since (environment, variables)."""
-        return replace(self, value=value)
+    def with_value(self, value: Any, elsewhere: Mapping[Path, str] | None = None) -> Self:
+        """The same places with a value that was changed since; ``elsewhere`` names what gave the parts that are not the file's."""
+        return replace(self, value=value, elsewhere=elsewhere or {})
 
     def error(self, path: Path, message: str, remedy: str = "") -> ConfigError:
         """An error at ``path``."""
         shown = written_path(path)
-        return ConfigError(self.source, self.line_of(path), f"{shown}: {message}" if shown else message, remedy)
+        told = f"{shown}: {message}" if shown else message
+        for end in range(len(path), 0, -1):
+            if (place := self.elsewhere.get(path[:end])) is not None:
+                return ConfigError(place, None, told, remedy)
+        return ConfigError(self.source, self.line_of(path), told, remedy)
 
 
 def load(text: str, source: str) -> MarkedDocument:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -22,6 +22,8 @@ AutonomyLevel = Literal["observe", "propose", "approve", "act"]
 SeverityName = Literal["critical", "high", "medium", "low", "none"]
 
 SOURCE_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+Namespace = Annotated[str, Field(pattern=SOURCE_NAME)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$")]  # shown in logs: no password in it
 
 
 class _Settings(BaseModel):
@@ -38,7 +40,7 @@ class _WithSecret(_Settings):
             try:
                 value = file.read_text().strip()
             except OSError as error:
-                raise ValueError(f"{what}_file {file} cannot be read: {error.strerror}") from None
+                raise ValueError(f"{what}_file {file.absolute()} cannot be read: {error.strerror}") from None
         if value is not None and not value:
             raise ValueError(f"{what} is empty")
         return value
@@ -91,7 +93,7 @@ class Credential(_WithSecret):
 class Peers(_WithSecret):
     """The API of one Alertmanager cluster."""
 
-    urls: tuple[str, ...] = Field(min_length=1, description="every HA peer's base URL")
+    urls: tuple[HttpUrl, ...] = Field(min_length=1, description="every HA peer's base URL")
     credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
 
 
@@ -117,7 +119,7 @@ class Source(_Settings):
 
 
 class PrometheusSettings(_Settings):
-    url: str = Field(description="base URL")
+    url: HttpUrl = Field(description="base URL")
     credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
 
 
@@ -129,7 +131,7 @@ class Cluster(_Settings):
         None, description="kubeconfig file; absent: the service account that remediator runs as"
     )
     context: str | None = Field(None, description="context in that file; absent: its current one")
-    namespaces: tuple[str, ...] = Field((), description="namespaces that may be changed; empty: none")
+    namespaces: tuple[Namespace, ...] = Field((), description="namespaces that may be changed; empty: none")
     prometheus: PrometheusSettings | None = Field(None, description="for promql and alert_resolved")
     loopback_only: bool = Field(False, description="refuse any API address that is not loopback (the demo sets it)")
 
@@ -178,7 +180,7 @@ class Totals(_Settings):
 class PagerDutySettings(_WithSecret):
     routing_key: SecretStr | None = Field(None, description="integration key of the service, 32 characters")
     routing_key_file: Path | None = Field(None, description="file with the integration key")
-    url: str = Field(
+    url: HttpUrl = Field(
         "https://events.pagerduty.com/v2/enqueue", description="EU accounts: https://events.eu.pagerduty.com/v2/enqueue"
     )
     events_per_minute: int = Field(60, gt=0, description="our own cap; PagerDuty takes about 120 per key and minute")
@@ -261,14 +263,14 @@ class Settings(_Settings):
     escalation: Escalation = Field(default_factory=Escalation)
     timings: Timings = Field(default_factory=Timings)
     pause_file: Path | None = Field(None, description="while this file exists, everything is paused (S23)")
-    external_url: str = Field("", description="this service's address as people reach it; for links in pages")
+    external_url: HttpUrl | Literal[""] = Field("", description="this service's address for people; in links of pages")
     max_body: int = Field(32 * 2**20, gt=0, description="bytes; a larger webhook is answered 413 and its group fetched")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.timings.lease < 2 * self.timings.request:
             # A write may leave only while more than one request time-out of the lease is left, and a third of it may be gone.
-            raise ValueError("timings.lease must be at least twice timings.request, or no write could ever leave (S20)")
+            raise ValueError("timings.lease must be at least twice timings.request, or no write could ever leave")
         for kind, names in (("source", self.sources), ("cluster", self.clusters)):
             for name in names:
                 if not re.fullmatch(SOURCE_NAME, name):
@@ -314,16 +316,21 @@ def load_settings(
             raise ConfigError(
                 path=str(path), line=None, message=f"cannot be read: {error}", remedy="a readable YAML file"
             ) from None
-    document = marked_yaml.load(text or "{}", str(path or "defaults"))
+    document = marked_yaml.load(text, str(path or "defaults"))
+    if not isinstance(document.value, dict | None):
+        raise document.error((), "not a mapping", "accepted: key: value pairs")
     value: dict[str, Any] = dict(document.value or {})
+    elsewhere: dict[tuple[str | int, ...], str] = {}
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name != f"{_PREFIX}CONFIG":
             keys = tuple(part.lower() for part in name.removeprefix(_PREFIX).split("__"))
             if keys[0] in Settings.model_fields:
                 _put(value, keys, _scalar(name, environ[name]))
+                elsewhere[keys] = name
     for dotted, given in (overrides or {}).items():
-        _put(value, tuple(dotted.split(".")), given)
-    return marked_yaml.validate(Settings, document.with_value(value))
+        _put(value, keys := tuple(dotted.split(".")), given)
+        elsewhere[keys] = "command line"
+    return marked_yaml.validate(Settings, document.with_value(value, elsewhere))
 
 
 def _scalar(name: str, text: str) -> Any:

@@ -38,6 +38,7 @@ def check(
 
     try:
         settings = load_settings(config_or_default(config), os.environ)
+        _refuse_shared_credentials(settings)
     except ConfigError as error:
         fail_each(error)
     try:
@@ -70,6 +71,14 @@ def load(path: Path, settings: "Settings", *, drafts: bool = False) -> "LoadedSe
         )
     loading = Loading(actions, conditions, drafts, settings.vars, None, version("remediator"))
     return loading.load({str(path): _text_of(path)}, str(path), "")
+
+
+def _refuse_shared_credentials(settings: "Settings") -> None:
+    """As the service does at its start. Sources without a credential may be meant for ``--insecure-no-auth``: not judged here."""
+    if settings.sources and all(source.credential for source in settings.sources.values()):
+        from remediator.web.auth import Auth
+
+        Auth(settings)
 
 
 def _text_of(path: Path) -> "str | ConfigError":
@@ -106,7 +115,7 @@ def _backstop(loaded: "LoadedSet", settings: "Settings") -> str:
 
     longest = max(settings.escalation.page_after.values(), default=timedelta(minutes=15))
     margin = timedelta(minutes=5)
-    note = f"Alertmanager's backstop route needs group_wait: {format_duration(longest + margin)} or longer (S30)"
+    note = f"Alertmanager's backstop route needs group_wait: {format_duration(longest + margin)} or longer"
     slow = {
         playbook.name: after
         for playbook in loaded.playbooks

@@ -33,7 +33,7 @@ def why_no_match(sets: Sequence[MatchSet], labels: Mapping[str, str]) -> str | N
     if not sets:
         return "only people start it: it has no `match`"
     if labels.get("alertname", "").startswith(OWN_ALERTS):
-        return "no playbook may touch alerts about remediator itself (S30)"
+        return "no playbook may touch alerts about remediator itself"
     return None
 
 

@@ -55,7 +55,7 @@ def own_alerts(playbook: Playbook) -> Iterator[Misplaced]:
         if any(all(matcher.matches({"alertname": probe}) for matcher in named) for probe in _OWN_ALERT_PROBES):
             yield (
                 ("match", number),
-                "this set would also take alerts about remediator itself, which go to people directly (S30); "
+                "this set would also take alerts about remediator itself, which go to people directly; "
                 f'accepted: a set with alertname, or with alertname!~"{OWN_ALERTS}.*"',
             )
 

@@ -176,7 +176,7 @@ class Verify(Frozen):
         if self.condition.rests_only_on("alert_resolved"):
             raise PydanticCustomError(
                 "verify",
-                "alert_resolved alone proves nothing, since an alert also ends when its metric does (S26); "
+                "alert_resolved alone proves nothing, since an alert also ends when its metric does; "
                 "add an independent condition to all, such as rollout_complete, replicas_ready or promql",
             )
         return self

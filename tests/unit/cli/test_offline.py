@@ -83,6 +83,16 @@ def test_wrong_settings_are_a_problem_that_names_the_line_and_no_secret(invoke: 
     assert "remediator.yaml:3" in done.stderr and "s3cret" not in done.stderr + done.stdout
 
 
+def test_one_credential_for_two_is_refused_before_the_service_does(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "remediator.yaml").write_text(
+        "sources: {a: {credential: {token: s3cret}}, b: {credential: {token: s3cret}}}\n"
+    )
+    done = invoke("check")
+    assert done.exit_code == 1
+    assert "sources.b: has the same credential as sources.a" in done.stderr and "s3cret" not in done.stderr
+
+
 def test_a_hostile_file_cannot_move_the_terminal(invoke: Invoke, tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", document("a") | {"\x1b[2J\u202e": 1})
     done = invoke("check", str(tmp_path))

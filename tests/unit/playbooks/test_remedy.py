@@ -47,7 +47,7 @@ def test_what_only_looks_cannot_be_undone() -> None:
 )
 def test_alert_resolved_alone_proves_nothing(conditions: dict[str, Any]) -> None:
     """S26."""
-    with pytest.raises(ValidationError, match="S26"):
+    with pytest.raises(ValidationError, match="alert_resolved alone proves nothing"):
         Verify.model_validate({"within": "5m", **conditions})
 
 

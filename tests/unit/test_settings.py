@@ -1,0 +1,89 @@
+"""What is wrong with settings is told with the place that gave it: file and line, variable, or command line; never with a value."""
+
+from pathlib import Path
+
+import pytest
+
+from remediator.errors import ConfigError
+from remediator.settings import Settings, load_settings
+
+
+def refused(path: Path | None = None, /, **environ: str) -> str:
+    with pytest.raises(ConfigError) as error:
+        load_settings(path, environ)
+    return str(error.value)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "remediator.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("text", ["hello", "- a\n- b", "5", "true"])
+def test_a_file_that_is_no_mapping_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    assert refused(path) == f"{path}:1: not a mapping (accepted: key: value pairs)"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}"])
+def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
+    assert load_settings(written(tmp_path, text), {}) == Settings()
+
+
+def test_a_mistake_in_a_variable_names_the_variable_and_not_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "listen: {host: 0.0.0.0}")
+    assert refused(path, REMEDIATOR_LISTEN__PORT="abc").startswith("REMEDIATOR_LISTEN__PORT: listen.port: ")
+    assert refused(path, REMEDIATOR_LISTEN__PROT="1").startswith("REMEDIATOR_LISTEN__PROT: listen.prot: unknown key")
+    inside = refused(path, REMEDIATOR_CLUSTERS="{trial: {namespaces: [shop, 5]}}")
+    assert inside.startswith("REMEDIATOR_CLUSTERS: clusters.trial.namespaces[1]: ")
+
+
+def test_a_mistake_in_the_file_keeps_its_line_beside_variables_that_are_right(tmp_path: Path) -> None:
+    path = written(tmp_path, "mode: dry-run\nlisten:\n  port: abc\n")
+    assert refused(path, REMEDIATOR_LISTEN__HOST="0.0.0.0").startswith(f"{path}:3: listen.port: ")
+
+
+def test_a_mistake_on_the_command_line_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^command line: listen\.port: "):
+        load_settings(None, {}, {"listen.port": 70_000})
+
+
+def test_a_secret_file_that_is_missing_is_told_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, "api_tokens: [{name: ann, token_file: ann.token}]")
+    assert f"token_file {tmp_path}/ann.token cannot be read: No such file" in refused(path)
+
+
+@pytest.mark.parametrize("namespace", ["'*'", "Shop", "shop_1", "''", "'shop/x'"])
+def test_a_namespace_that_no_cluster_can_have_is_refused(tmp_path: Path, namespace: str) -> None:
+    path = written(tmp_path, f"clusters:\n  trial:\n    namespaces: [shop, {namespace}]")
+    assert refused(path).startswith(f"{path}:3: clusters.trial.namespaces[1]: not in the accepted form")
+
+
+@pytest.mark.parametrize(
+    "url", ["nope", "ftp://x", "https://", "https://ann:hunter2@x/", "https://x /y", "http://x/?a=b"]
+)
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("external_url", "external_url: '{}'"),
+        ("pagerduty.url", "pagerduty: {{url: '{}'}}"),
+        ("clusters.trial.prometheus.url", "clusters: {{trial: {{prometheus: {{url: '{}'}}}}}}"),
+        ("sources.trial.alertmanager.urls[0]", "sources: {{trial: {{alertmanager: {{urls: ['{}']}}}}}}"),
+    ],
+)
+def test_an_address_that_nothing_could_be_sent_to_is_refused(tmp_path: Path, place: str, text: str, url: str) -> None:
+    said = refused(written(tmp_path, text.format(url)))
+    assert f":1: {place}: " in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9090", "http://[::1]:9090/", "https://prometheus.example/prefix/", "http://p.monitoring"]
+)
+def test_an_address_may_have_a_port_and_a_path(tmp_path: Path, url: str) -> None:
+    found = load_settings(written(tmp_path, f"external_url: '{url}'\npagerduty: {{url: '{url}'}}"), {})
+    assert (found.external_url, found.pagerduty.url) == (url, url)
