@@ -4,7 +4,7 @@ transaction (S5). A crash before the commit repeats harmlessly; after it the row
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -12,14 +12,13 @@ import structlog
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
 from remediator.engine import facts, notices, unmatched
 from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
+from remediator.engine.case import Candidate, Case, is_stale, survey_for
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
 from remediator.engine.reconciler import Reconciler
-from remediator.engine.survey import Survey
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
-from remediator.errors import RemediatorError, StoreUnavailableError
-from remediator.playbooks.model import Playbook
+from remediator.errors import StoreUnavailableError
 from remediator.store import decisions, episodes, incidents, runs
 from remediator.store.database import Connection, Tx
 from remediator.store.episodes import EpisodeRow
@@ -32,22 +31,6 @@ _SURVEYED_AT_ONCE = 16
 """Episodes that ask the world side by side; more would crowd out the runs."""
 _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One playbook that matches, and what the world says about it."""
-
-    playbook: Playbook
-    survey: Survey
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One episode, ready to be decided."""
-
-    episode: EpisodeRow
-    candidates: tuple[Candidate, ...]
 
 
 class Decider:
@@ -70,13 +53,11 @@ class Decider:
         """Decide until cancelled."""
         while True:
             try:
-                decided = await self.decide_due()
+                if not await self.decide_due():
+                    await self._rest()
             except StoreUnavailableError as error:
                 log.warning("decider_store_unavailable", reason=error.reason)
-                decided = 0
                 await self._clock.sleep(1.0)
-            if not decided:
-                await self._rest()
 
     async def decide_due(self) -> int:
         """Decide what is due now, the most urgent first, at most one batch. Returns how many were looked at."""
@@ -96,9 +77,12 @@ class Decider:
         await self._wakeup.wait(self._clock, min(max(ahead, 0.0), _POLL_S))
 
     async def _decide(self, due: Sequence[EpisodeRow]) -> None:
+        failures: list[StoreUnavailableError] = []
         async with asyncio.TaskGroup() as group:
-            prepared = [group.create_task(self._prepare(episode)) for episode in due]
+            prepared = [group.create_task(self._prepare(episode, failures)) for episode in due]
         cases = [case for task in prepared if (case := task.result()) is not None]
+        if failures and not cases:
+            raise failures[0]
         if not cases:
             return
         try:
@@ -120,11 +104,28 @@ class Decider:
             raise
         except Exception:
             log.exception("episode_not_decided", episode_id=case.episode.id, fingerprint=case.episode.fingerprint)
-            async with self._store.begin(Tx.DECIDE) as tx:
-                await episodes.postpone(tx, case.episode.id, self._clock.now() + SOONEST)
+            await self._put_off(case.episode)
 
-    async def _prepare(self, episode: EpisodeRow) -> Case | None:
-        """Everything that needs the world. None: settled otherwise, to be looked at again by itself."""
+    async def _put_off(self, episode: EpisodeRow) -> None:
+        """Later again; until then it stands in an incident, so that people hear of it when nothing comes of it (S31)."""
+        async with self._store.begin(Tx.DECIDE) as tx:
+            now = self._clock.now()
+            incident_id = episode.incident_id
+            if incident_id is None and episode.state == "open":
+                incident_id = await self._join(tx, episode, (), now)
+            await episodes.settle(tx, episode.id, incident_id=incident_id, decide_again_at=now + SOONEST)
+        self._tools.on_page()
+
+    async def _prepare(self, episode: EpisodeRow, failures: list[StoreUnavailableError]) -> Case | None:
+        """Everything that needs the world. None: settled otherwise, to be looked at again by itself, or the store failed."""
+        try:
+            return await self._surveyed(episode)
+        except StoreUnavailableError as error:
+            failures.append(error)
+            return None
+
+    async def _surveyed(self, episode: EpisodeRow) -> Case | None:
+        due_at = episode.decide_again_at
         try:
             if episode.state == "doubtful":
                 await self._reconciler.settle_doubt(episode)
@@ -132,43 +133,24 @@ class Decider:
             matching = self._tools.playbooks().index.candidates(episode.labels)
             episode = await confirmed(self._tools, episode, matching)
             async with self._surveying:
-                surveyed = [Candidate(playbook, await self._survey(playbook, episode)) for playbook in matching]
-            return Case(episode, tuple(surveyed))
+                surveyed = [
+                    Candidate(playbook, await survey_for(self._tools, playbook, episode)) for playbook in matching
+                ]
+            return Case(episode, tuple(surveyed), due_at)
         except StoreUnavailableError:
             raise
         except Exception:
             log.exception("episode_not_surveyed", episode_id=episode.id, fingerprint=episode.fingerprint)
-            async with self._store.begin(Tx.DECIDE) as tx:
-                await episodes.postpone(tx, episode.id, self._clock.now() + SOONEST)
+            await self._put_off(episode)
             return None
-
-    async def _survey(self, playbook: Playbook, episode: EpisodeRow) -> Survey:
-        survey = await self._tools.surveyor.find_target(playbook, episode.source, episode.labels)
-        if survey.target is None or survey.world is None:
-            return survey
-        async with self._store.read() as connection:
-            known = await facts.known(
-                connection,
-                surveyor=self._tools.surveyor,
-                settings=self._settings,
-                playbook=playbook,
-                episode=episode,
-                target=survey.target,
-                now=self._clock.now(),
-                since=None,
-            )
-        try:
-            remedy = await self._tools.surveyor.choose(playbook, survey.target, survey.world, known)
-        except RemediatorError as error:
-            log.warning("remedies_not_judged", playbook=playbook.name, episode_id=episode.id, error=str(error))
-            return survey
-        return replace(survey, remedy=remedy)
 
     async def _record(self, cases: Sequence[Case]) -> None:
         now = self._clock.now()
         touched: set[str] = set()
         async with self._store.begin(Tx.DECIDE) as tx:
             present = await episodes.many(tx, [case.episode.id for case in cases])
+            # Made undecided meanwhile (playbooks reloaded, a run ended): what was surveyed is old, and it is still due (S5).
+            cases = [case for case in cases if case.episode.id in present and not is_stale(case, present)]
             plain = {case.episode.id for case in cases if self._is_plain(case, present)}
             touched |= await unmatched.record(tx, [present[one] for one in sorted(plain)], self._tools, now)
             for case in cases:

@@ -58,10 +58,10 @@ class Drive:
             StoreUnavailableError: nothing more can be recorded, so nothing more is begun.
         """
         self._lease.keep(self._run.id)
-        async with self._store.read() as connection:
-            episode = await episodes.episode(connection, self._run.episode_id)
-        structlog.contextvars.bind_contextvars(fingerprint="" if episode is None else episode.fingerprint)
         try:
+            async with self._store.read() as connection:
+                episode = await episodes.episode(connection, self._run.episode_id)
+            structlog.contextvars.bind_contextvars(fingerprint="" if episode is None else episode.fingerprint)
             command = await self._take_up()
             while command is not None:
                 command = await self._follow(command)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from remediator.engine.drive import Drive
+from remediator.engine.given_up import give_up, leave
 from remediator.engine.lease import Lease
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 _AT_ONCE = 32
 """Runs in hand at once."""
 _POLL_S = 2.0
+_DEFECTS = 3
+"""So often in a row may driving a run fail by a defect before it is given up."""
+_AFTER_DEFECT = timedelta(seconds=2)
 _UNCLAIMED_AFTER = timedelta(minutes=5)
 """A ready run that nobody claimed in this time goes back to decision (S18)."""
 
@@ -45,6 +49,8 @@ class Runner:
         self._wakeup = wakeup
         self._request_timeout = request_timeout
         self._in_hand: dict[str, RunRow] = {}
+        self._defects: dict[str, int] = {}
+        """How often driving a run failed in a row."""
         self._stopping = False
 
     @property
@@ -67,6 +73,8 @@ class Runner:
             while not self._stopping:
                 try:
                     claimed = await self._claim()
+                    if not claimed:
+                        await self._rest()
                 except StoreUnavailableError as error:
                     log.warning("runner_store_unavailable", reason=error.reason)
                     await self._tools.clock.sleep(1.0)
@@ -74,8 +82,6 @@ class Runner:
                 for run in claimed:
                     self._in_hand[run.id] = run
                     group.create_task(self._work(run))
-                if not claimed:
-                    await self._rest()
             while self._in_hand:
                 await self._wakeup.wait(self._tools.clock, _POLL_S)
             beating.cancel()
@@ -91,7 +97,7 @@ class Runner:
             return []
         tools, now = self._tools, self._tools.clock.now()
         async with tools.store.read() as connection:
-            due_at = await runs.next_due_at(connection, tools.mode)
+            due_at = await runs.next_due_at(connection, tools.mode, without=tuple(self._in_hand))
             unclaimed_since = now - _UNCLAIMED_AFTER - tools.settings.timings.settle
             stale = await runs.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
         if stale:
@@ -100,7 +106,13 @@ class Runner:
             return []
         async with tools.store.begin(Tx.CLAIM_RUNS) as tx:
             return await runs.claim_due(
-                tx, mode=tools.mode, owner=self._owner, now=now, lease_until=self._lease.until(now), limit=free
+                tx,
+                mode=tools.mode,
+                owner=self._owner,
+                now=now,
+                lease_until=self._lease.until(now),
+                limit=free,
+                without=tuple(self._in_hand),
             )
 
     async def _give_back(self, stale: list[str]) -> None:
@@ -114,7 +126,7 @@ class Runner:
 
     async def _rest(self) -> None:
         async with self._tools.store.read() as connection:
-            due_at = await runs.next_due_at(connection, self._tools.mode)
+            due_at = await runs.next_due_at(connection, self._tools.mode, without=tuple(self._in_hand))
         ahead = _POLL_S if due_at is None else (due_at - self._tools.clock.now()).total_seconds()
         await self._wakeup.wait(self._tools.clock, min(max(ahead, 0.02), _POLL_S))
 
@@ -128,8 +140,29 @@ class Runner:
         except StoreUnavailableError as error:
             # The row says where it stands. Its claim ends with the lease; the next claim looks before anything else.
             log.warning("run_left_store_unavailable", run_id=run.id, reason=error.reason)
-        except Exception:
+        except Exception as error:
             log.exception("run_left_after_defect", run_id=run.id)
+            await self._after_defect(run, error)
+        else:
+            self._defects.pop(run.id, None)
         finally:
             del self._in_hand[run.id]
             self._wakeup()
+
+    async def _after_defect(self, run: RunRow, error: Exception) -> None:
+        """Try again a few times; then it is not left to fail for ever: it ends, or a person is asked."""
+        times = self._defects[run.id] = self._defects.get(run.id, 0) + 1
+        try:
+            if times < _DEFECTS:
+                await leave(self._tools, run, until=self._tools.clock.now() + times * _AFTER_DEFECT)
+            else:
+                await give_up(
+                    self._tools, run, f"remediator failed on it by a defect ({type(error).__name__}; see its log)"
+                )
+                del self._defects[run.id]
+        except LostClaimError as lost:
+            log.warning("claim_lost", run_id=run.id, reason=str(lost))
+        except StoreUnavailableError as unavailable:
+            log.warning("run_left_store_unavailable", run_id=run.id, reason=unavailable.reason)
+        except Exception:
+            log.exception("run_not_given_up", run_id=run.id)

@@ -138,6 +138,28 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
             raise ValueError(f"{event!r} does not answer phase {cursor.phase}")
 
 
+def stuck(cursor: Cursor, why: str, *, rehearsal: bool, now: datetime) -> Next:
+    """A run that cannot be driven on, because doing its command fails by a defect: it ends, or a person says what becomes of it.
+
+    Without a look it never ends as a success. Safe in every phase.
+    """
+    match cursor.phase:
+        case Phase.ENDED:
+            return cursor, Do.END
+        case Phase.PERSON:
+            return cursor, Do.ASK_PERSON
+        case Phase.LAST_LOOK:
+            return _end(cursor, Outcome.CANCELLED, f"{cursor.note}; it could not be looked at: {why}", now)
+        case Phase.WATCH:
+            return _end(cursor, Outcome.UNKNOWN, why, now)
+        case Phase.APPLY | Phase.LAND if not rehearsal:
+            return _ask(cursor, Question.LANDED, why, now)
+        case _ if rehearsal or not cursor.changed:
+            return _end(cursor, Outcome.FAILED, why, now)
+        case _:
+            return _ask(replace(cursor, stopped=why), Question.PAUSED, why, now)
+
+
 def _begin(cursor: Cursor, now: datetime) -> Next:
     return _enter(replace(cursor, attempts=cursor.attempts + 1), Phase.APPLY, now), Do.APPLY
 
@@ -323,6 +345,8 @@ def _person(cursor: Cursor, said: PersonSaid, shape: Shape, now: datetime) -> Ne
             return _enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT  # it was done: only its effect is waited for again
         case PersonSaid.CONTINUE if cursor.direction == "undo":
             return _enter(replace(cursor, attempts=0, paused=False), Phase.CHECK, now), Do.CHECK
+        case PersonSaid.CONTINUE if cursor.step in cursor.done:  # the step was done: only the look is taken up again
+            return _enter(replace(cursor, stopped=None, paused=False), Phase.VERIFY, now), Do.LOOK_VERIFY
         case PersonSaid.CONTINUE:  # where the pause stopped it, by a new plan (S23)
             return _enter(replace(cursor, attempts=0, stopped=None, paused=False), Phase.CHECK, now), Do.CHECK
         case PersonSaid.UNDO:

@@ -121,11 +121,6 @@ async def settle(
     )
 
 
-async def postpone(tx: AsyncConnection, episode_id: str, until: datetime) -> None:
-    """Look at it again later; for an episode whose deciding failed."""
-    await tx.execute(update(episodes).where(episodes.c.id == episode_id).values(decide_again_at=until))
-
-
 async def wake_incident(tx: AsyncConnection, incident_id: str, now: datetime) -> None:
     """Decide the open episodes of an incident again: a run on its target has ended (S5)."""
     await tx.execute(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -14,7 +14,7 @@ from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
 from remediator.store.columns import Instant
-from remediator.store.schema import approvals, runs
+from remediator.store.schema import approvals, incidents, runs
 from remediator.targets import Target
 
 ACTIVE_STATES = ("ready", "running", "waiting", "needs_person")
@@ -129,11 +129,19 @@ async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: d
 
 
 async def claim_due(
-    tx: AsyncConnection, *, mode: str, owner: str, now: datetime, lease_until: datetime, limit: int
+    tx: AsyncConnection,
+    *,
+    mode: str,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    without: Sequence[str] = (),
 ) -> list[RunRow]:
     """Claim runs whose time has come, with all their locks or none; raise their fence.
 
-    A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the yes (S18).
+    A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the yes (S18), nor
+    after a cancel. ``without`` are runs that the claimer works on: their lease may seem over when the wall clock jumps (S28).
     """
     due = await tx.execute(
         select(*COLUMNS, approvals.c.answer.label("approved"))
@@ -144,6 +152,7 @@ async def claim_due(
                 runs.c.wake_at <= now,
                 runs.c.state != "ended",
                 or_(runs.c.owner.is_(None), runs.c.lease_until < now),
+                *_others(without),
             )
         )
         .order_by(runs.c.wake_at)
@@ -155,7 +164,7 @@ async def claim_due(
         approved = fields.pop("approved")
         run = RunRow(**fields)
         state = run.state
-        if state != "approval" or approved == "approved":
+        if state != "approval" or (approved == "approved" and run.cancel_at is None):
             if not await _take_target(tx, run, now):
                 await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + _PUT_OFF))
                 continue
@@ -164,6 +173,10 @@ async def claim_due(
         await tx.execute(update(runs).where(runs.c.id == run.id).values(**values))
         claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
     return claimed
+
+
+def _others(without: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return (runs.c.id.not_in(without),) if without else ()
 
 
 async def _take_target(tx: AsyncConnection, run: RunRow, now: datetime) -> bool:
@@ -284,15 +297,13 @@ async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before
     return list((await connection.execute(query)).scalars())
 
 
-async def next_due_at(connection: AsyncConnection, mode: str) -> datetime | None:
-    """The earliest time at which a run wants to be claimed."""
-    query = (
-        select(runs.c.wake_at)
-        .where(and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.owner.is_(None), runs.c.state != "ended"))
-        .order_by(runs.c.wake_at)
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar()
+async def next_due_at(connection: AsyncConnection, mode: str, *, without: Sequence[str] = ()) -> datetime | None:
+    """The earliest time at which a run wants to be claimed, or the lease of one that was left in the middle ends."""
+    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended")
+    free = select(runs.c.wake_at).where(and_(waiting, runs.c.owner.is_(None))).order_by(runs.c.wake_at).limit(1)
+    left = select(func.min(runs.c.lease_until)).where(and_(waiting, runs.c.owner.is_not(None), *_others(without)))
+    found = [(await connection.execute(query)).scalar() for query in (free, left)]
+    return min((at for at in found if at is not None), default=None)
 
 
 async def listing(
@@ -340,7 +351,7 @@ async def give_answer(tx: AsyncConnection, run_id: str, *, said: str, by: str, r
 
 async def cancel_mode(tx: AsyncConnection, *, mode: str, why: str, now: datetime) -> int:
     """End everything that another mode had under way (S21). No process may hold any of it. Returns how many."""
-    query = select(runs.c.id, runs.c.cursor, runs.c.changed_at).where(
+    query = select(runs.c.id, runs.c.incident_id, runs.c.cursor, runs.c.changed_at).where(
         and_(runs.c.mode == mode, runs.c.state != "ended")
     )
     found = (await tx.execute(query)).all()
@@ -356,5 +367,11 @@ async def cancel_mode(tx: AsyncConnection, *, mode: str, why: str, now: datetime
             update(approvals)
             .where(and_(approvals.c.run_id == row.id, approvals.c.answer.is_(None)))
             .values(answer="withdrawn", answered_at=now, answered_by="remediator", reason=why)
+        )
+        # What its incident told is judged again when its mode returns; nothing else would look at it then.
+        await tx.execute(
+            update(incidents)
+            .where(and_(incidents.c.id == row.incident_id, incidents.c.state == "open"))
+            .values(look_again_at=now)
         )
     return len(found)
