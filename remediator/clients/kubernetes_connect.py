@@ -57,6 +57,8 @@ async def _load(library: Any, cluster: Cluster, configuration: Any, clock: Clock
     if cluster.kubeconfig is None:
         library.config.load_incluster_config(configuration)
         return
+    # The library takes a file that is not there for an empty one, and then misses a context in it.
+    await asyncio.to_thread(cluster.kubeconfig.read_bytes)
     loader = await library.config.load_kube_config(
         str(cluster.kubeconfig), context=cluster.context, client_configuration=configuration, persist_config=False
     )

@@ -112,7 +112,10 @@ class Alarm:
             # The last path to people: whatever it is, try again.
             log.exception("alarm_not_sent_after_defect", dedup_key=message.dedup_key, action=message.action)
             return False
-        log.warning("alarm_sent", dedup_key=message.dedup_key, action=message.action)
+        if message.action == "resolve":  # at every start, in case the process before could not: nothing to warn of
+            log.info("alarm_sent", dedup_key=message.dedup_key, action=message.action)
+        else:
+            log.warning("alarm_sent", dedup_key=message.dedup_key, action=message.action)
         return True
 
     def _words(self, trouble: _Trouble, now_s: float) -> dict[str, Any]:

@@ -50,9 +50,11 @@ class Health:
     async def ready(self, _request: web.Request) -> web.Response:
         """503 while starting, stopping, or when the store cannot take alerts."""
         reason = None if self.phase is Phase.SERVING else self.phase.value
+        dependencies = dict(await self._dependencies())
         if reason is None and (trouble := await self._intake.trouble()) is not None:
             reason = f"store: {trouble}"
-        body = {"ready": reason is None, "reason": reason, "dependencies": dict(await self._dependencies())}
+            dependencies["store"] = {"ok": False, "why": trouble}  # a full disk can still be read
+        body = {"ready": reason is None, "reason": reason, "dependencies": dependencies}
         return web.Response(
             status=200 if reason is None else 503, body=orjson.dumps(body), headers={"Content-Type": "application/json"}
         )

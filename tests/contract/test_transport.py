@@ -144,6 +144,12 @@ async def test_a_kubeconfig_that_cannot_be_used_is_a_config_error(tmp_path: Path
         await connect(Cluster(kubeconfig=path), name="prod", dry_run=True, clock=SystemClock(), timeout_s=TIMEOUT_S)
 
 
+async def test_a_kubeconfig_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    cluster = Cluster(kubeconfig=tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"clusters\.prod: .*/gone cannot be used: .*No such file or directory"):
+        await connect(cluster, name="prod", dry_run=True, clock=SystemClock(), timeout_s=TIMEOUT_S)
+
+
 async def test_a_write_is_never_sent_again_by_the_library(world: World) -> None:
     """aiohttp repeats PUT and DELETE by itself when a kept connection breaks (its ``_retry_connection``)."""
     async with open_session(Rules("dry", SystemClock(), TIMEOUT_S, loopback_only=True)) as session:
