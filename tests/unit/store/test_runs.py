@@ -130,6 +130,14 @@ class TestClaim:
         assert other.where == ORDERS
         assert (await made.get(store, waiting)).wake_at == T0 + 3 * SECOND
 
+    async def test_a_yes_waits_behind_a_run_that_was_admitted_and_has_no_lock_yet(self, store: Store) -> None:
+        of = await made.episode(store)
+        approved = await requested(store, of)
+        admitted = await made.admit(store, of, wake_at=T0 + MINUTE)
+        await approve(store, approved)
+        assert await made.claim(store) == []
+        assert [run.id for run in await made.claim(store, at=T0 + MINUTE)] == [admitted]
+
     async def test_a_request_is_claimed_without_locks_when_it_expires_and_with_them_after_a_yes(
         self, store: Store
     ) -> None:
