@@ -17,7 +17,6 @@ from remediator import marked_yaml
 from remediator.durations import Duration
 from remediator.errors import ConfigError
 
-Mode = Literal["dry-run", "live", "drill"]
 AutonomyLevel = Literal["observe", "propose", "approve", "act"]
 SeverityName = Literal["critical", "high", "medium", "low", "none"]
 
@@ -240,7 +239,7 @@ class Timings(_Settings):
 class Settings(_Settings):
     """Everything that an operator sets."""
 
-    mode: Mode = Field("dry-run", description="dry-run (default) or live")
+    mode: Literal["dry-run", "live"] = Field("dry-run", description="dry-run (default) or live")
     listen: Listen = Field(default_factory=Listen)
     store: StoreSettings = Field(default_factory=StoreSettings)
     playbooks: Path = Field(Path("playbooks"), description="directory of playbooks; may be a ConfigMap mount")
