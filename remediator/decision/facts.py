@@ -134,6 +134,8 @@ class Facts:
     own_ground: str | None = None
     """What of remediator's own ground the target is, if any (S12)."""
     pauses: tuple[PauseFact, ...] = ()
+    said_no: str | None = None
+    """Who cancelled or rejected what this playbook wanted to do to this target, and why, while its incident is not over."""
     start_hold_until: datetime | None = None
     ledger: LedgerFacts | None = None
     busy: tuple[str, ...] | None = None

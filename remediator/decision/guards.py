@@ -97,6 +97,14 @@ def own_ground(playbook: Playbook, facts: Facts) -> Denial | None:
     return Denial("own_ground", "own_ground", "refuse", f"remediator stands on {facts.own_ground}")
 
 
+def said_no(playbook: Playbook, facts: Facts) -> Denial | None:
+    """Deny what a person cancelled or rejected: an alert that goes on firing is no reason to begin it again (S18)."""
+    if facts.said_no is None:
+        return None
+    text = f"{facts.said_no}; that stands until the incident is over or the playbook is changed"
+    return Denial("said_no", "said_no", "refuse", text)
+
+
 def start_hold(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny acting by itself for a while after a first live start, a restore or a long outage (S10)."""
     until = facts.start_hold_until
@@ -193,7 +201,7 @@ ALWAYS: tuple[Guard, ...] = (
     remedy,
 )
 """Asked before every apply and every next remedy (S10)."""
-TO_ADMIT: tuple[Guard, ...] = (*ALWAYS, start_hold, *ONCE)
+TO_ADMIT: tuple[Guard, ...] = (*ALWAYS, said_no, start_hold, *ONCE)
 """Asked for a decision."""
 TO_UNDO: tuple[Guard, ...] = (pause, own_ground)
 """Asked before an undo, beside lease, uid and fields, which the action compares itself (S10, S25)."""

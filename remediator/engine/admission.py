@@ -15,6 +15,7 @@ from remediator.settings import Settings
 from remediator.store import approvals, runs
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
+from remediator.store.runs import RunRow
 from remediator.targets import Target
 
 
@@ -119,6 +120,14 @@ async def admit(
     if asks:
         await approvals.request(tx, run_id=run_id, plan_hash=plan["hash"], plan=plan, now=now, expires_at=expires_at)
     return run_id
+
+
+async def may_be_withdrawn(tx: Connection, pending: RunRow) -> bool:
+    """Does it wait for an answer? Any other run, also one that was answered and not claimed yet, is the runner's to end."""
+    if pending.state != "approval":
+        return False
+    request = await approvals.get(tx, pending.id)
+    return request is not None and request["answer"] is None
 
 
 async def keep_or_withdraw(

@@ -11,7 +11,7 @@ import structlog
 
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
 from remediator.engine import facts, notices, unmatched
-from remediator.engine.admission import admit, keep_or_withdraw, shown_plan, target_of
+from remediator.engine.admission import admit, keep_or_withdraw, may_be_withdrawn, shown_plan, target_of
 from remediator.engine.case import Candidate, Case, is_stale, survey_for
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
@@ -188,7 +188,7 @@ class Decider:
             await episodes.settle(tx, episode.id, incident_id=None, decide_again_at=None)  # the heartbeat is no problem
             return set()
         pending = await runs.pending_of(tx, episode_id=episode.id, mode=self._mode)
-        if pending is not None and pending.state != "approval":
+        if pending is not None and not await may_be_withdrawn(tx, pending):
             await episodes.settle(tx, episode.id, incident_id=pending.incident_id, decide_again_at=None)
             return set()
         answers = decide(

@@ -4,6 +4,7 @@ The store's part is read in the transaction that acts on it, so that limits are 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.settings import Settings, Trusted
-from remediator.store import autonomy, episodes, ledger, locks, meta, pauses
+from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, runs
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
 from remediator.targets import Target
@@ -39,7 +40,11 @@ async def complete(
     target = survey.target
     counted = None
     busy: tuple[str, ...] | None = None
+    said_no = None
     if target is not None:
+        said_no = await runs.said_no(
+            connection, mode=mode, playbook=playbook.name, revision=playbook.revision, target=str(target)
+        )
         busy = await locks.in_the_way(connection, mode=mode, target=target, without=own_run)
         counted = await ledger.facts(
             connection,
@@ -68,6 +73,7 @@ async def complete(
         namespace_allowed=_allowed(settings, target),
         own_ground=own_ground(settings, target),
         pauses=(*by_pause_file(settings.pause_file), *standing),
+        said_no=said_no,
         start_hold_until=await meta.get_instant(connection, meta.HOLD_UNTIL) if mode == "live" else None,
         ledger=counted,
         busy=busy,
@@ -92,7 +98,9 @@ def own_ground(settings: Settings, target: Target | None) -> str | None:
         return f"namespace {target.namespace}"
     if target.namespace == settings.own_namespace:
         return f"its own namespace {target.namespace}"
-    spoken = {str(target), target.namespace, f"{target.place}/{target.namespace}", target.short}
+    spoken = {target.namespace, target.short}
+    for place in (target.place, *settings.clusters[target.place].aliases):
+        spoken |= {str(replace(target, place=place)), f"{place}/{target.namespace}"}
     listed = next((entry for entry in settings.own_ground if entry in spoken), None)
     return None if listed is None else f"{listed} (settings.own_ground)"
 

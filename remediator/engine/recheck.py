@@ -52,7 +52,8 @@ class Recheck:
             episode = await episodes.episode(connection, self._run.episode_id)
         if episode is not None and cursor.direction == "apply":  # a yes can come an hour after the last delivery
             await confirmed(self._tools, episode, [self._playbook])
-        if not cursor.changed and request is None and now - cursor.since > _UNTOUCHED:
+        untouched_since = cursor.since if request is None else request["answered_at"] or cursor.since
+        if not cursor.changed and now - untouched_since > _UNTOUCHED:
             return Checked(Denied("untouched for 15m; it is decided anew"))
         checked = await (self._undo(cursor) if cursor.direction == "undo" else self._forward(cursor))
         if isinstance(checked.event, Denied):
@@ -90,6 +91,8 @@ class Recheck:
             return Checked(Denied(text), survey=survey)
         if not cursor.changed and (changed := await self._plan_changed(found.plans)):
             return Checked(Denied(changed), survey=survey)
+        if cursor.changed and (other := await self._another(found.plans[0])):
+            return Checked(Denied(other), survey=survey)
         return Checked(Admitted(found.chosen), found.plans[0], survey)
 
     async def _remedy(self, cursor: Cursor, survey: Survey) -> RemedyFacts | None:
@@ -134,6 +137,14 @@ class Recheck:
         if isinstance(plan, Problem):
             return Checked(Denied(plan.text, unread=plan.kind == "wait"), survey=survey)
         return Checked(Admitted(cursor.remedy), plan, replace(survey, target=self._run.where))
+
+    async def _another(self, plan: Plan) -> str | None:
+        """What bears the target's name now is not what this run has changed (S16)."""
+        async with self._tools.store.read() as connection:
+            steps = await journal.of_run(connection, self._run.id)
+        if all(step.plan["uid"] == plan.uid for step in steps):
+            return None
+        return f"{plan.target} was deleted and made again since this run began"
 
     async def _plan_changed(self, plans: tuple[Plan, ...]) -> str | None:
         """A yes is bound to what was shown (S16, S18)."""

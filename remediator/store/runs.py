@@ -289,6 +289,21 @@ async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str)
     return None if row is None else RunRow.of(row)
 
 
+async def said_no(connection: AsyncConnection, *, mode: str, playbook: str, revision: str, target: str) -> str | None:
+    """How a person last stopped this playbook on this target by a cancel or a no, while that run's incident is open."""
+    by_person = or_(runs.c.cancel_by.is_not(None), approvals.c.answer == "rejected")
+    query = (
+        select(runs.c.reason)
+        .join(incidents, incidents.c.id == runs.c.incident_id)
+        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
+        .where(and_(runs.c.target == target, runs.c.mode == mode, runs.c.outcome == "cancelled"))
+        .where(and_(runs.c.playbook == playbook, runs.c.revision == revision, incidents.c.state == "open", by_person))
+        .order_by(runs.c.created_at.desc())
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar()
+
+
 async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before: datetime) -> list[str]:
     """Runs that nobody claimed in time, also because their target was busy: they go back to decision (S18)."""
     query = select(runs.c.id).where(
