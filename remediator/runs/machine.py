@@ -17,6 +17,7 @@
     An undo's EFFECT leads to the CHECK of the undo before it, and after the last one on as drawn. A person's word leads out of
     PERSON: landed yes as done; continue to the CHECK (or the look) that stopped; undo; everything else ends.
     A cancel before a change ends it; after one: settle by LAND, LAST_LOOK, ended cancelled (S18).
+    Driven in vain again and again (a defect of ours), it is ``stuck``: it ends, or goes to PERSON; never to a success.
     A rehearsal never verifies nor undoes, and asks nobody: after its last step it ends rehearsed (S14).
 
 Every arrow that begins an effect goes through CHECK, and the cursor with phase APPLY is stored before the effect. A restarted

@@ -429,3 +429,36 @@ def test_an_event_that_answers_nothing_is_a_defect_of_the_caller(lines: list[Any
     cursor = play(shape(ONE, ONE), *lines)
     with pytest.raises(ValueError, match="does not answer phase"):
         machine.advance(cursor, wrong, shape(ONE, ONE), T0 + timedelta(hours=1))
+
+
+STUCK: list[tuple[list[Any], Do, Outcome | Question]] = [
+    ([(0, RESTART, Do.CHECK)], Do.END, Outcome.FAILED),
+    ([(0, RESTART, Do.CHECK), (0, GO, Do.APPLY)], Do.ASK_PERSON, Question.LANDED),
+    ([(0, RESTART, Do.CHECK), (0, GO, Do.APPLY), (1, LOST, Do.LAND)], Do.ASK_PERSON, Question.LANDED),
+    ([(0, RESTART, Do.CHECK), (0, GO, Do.APPLY), (1, NOT_DONE, 3)], Do.END, Outcome.FAILED),
+    (APPLIED, Do.ASK_PERSON, Question.PAUSED),
+    ([*APPLIED, (601, UNKNOWN, ...)], Do.END, Outcome.UNKNOWN),
+    ([*APPLIED, (2, CANCEL, Do.LOOK_VERIFY)], Do.END, Outcome.CANCELLED),
+]
+
+
+@pytest.mark.parametrize(("lines", "command", "becomes"), STUCK, ids=lambda value: str(value)[:20])
+def test_a_run_that_cannot_be_driven_ends_or_asks_a_person(
+    lines: list[Any], command: Do, becomes: Outcome | Question
+) -> None:
+    cursor, then = machine.stuck(play(shape(), *lines), "a defect", rehearsal=False, now=T0 + timedelta(minutes=20))
+    assert (then, cursor.outcome if command is Do.END else cursor.question) == (command, becomes)
+    assert "a defect" in cursor.note
+
+
+def test_a_rehearsal_that_cannot_be_driven_asks_nobody() -> None:
+    of = shape(TWO_STEPS, rehearsal=True)
+    for lines in ([(0, RESTART, Do.CHECK), (0, GO, Do.APPLY)], [*APPLIED[:2], (1, DONE, Do.CHECK)]):
+        cursor, command = machine.stuck(play(of, *lines), "a defect", rehearsal=True, now=T0)
+        assert (command, ended(cursor)) == (Do.END, Outcome.FAILED)
+
+
+def test_continued_after_a_defect_what_was_done_is_looked_at_and_not_begun_again() -> None:
+    asked, _ = machine.stuck(play(shape(), *APPLIED), "a defect", rehearsal=False, now=T0)
+    cursor, command = machine.advance(asked, PersonSaid.CONTINUE, shape(), T0)
+    assert (command, cursor.phase, cursor.stopped) == (Do.LOOK_VERIFY, Phase.VERIFY, None)
