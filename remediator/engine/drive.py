@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -28,6 +28,8 @@ from remediator.store.runs import RunRow
 
 log = structlog.get_logger(__name__)
 
+_UNWATCHED = timedelta(seconds=30)
+"""A look that comes so much too late, after an outage, does not continue a hold."""
 _SETTLED_BY_WORD: dict[Event, str] = {PersonSaid.LANDED: "done", PersonSaid.NOT_LANDED: "failed"}
 """What a person's word about a step says of its journal row."""
 
@@ -73,6 +75,8 @@ class Drive:
         if self._run.state == "approval":
             await self._end_request()
             return None
+        if self._run.wake_at is not None and self._now - self._run.wake_at > _UNWATCHED:
+            self._cursor = replace(self._cursor, hold_since=None)  # what nobody looked at did not hold (S24)
         self._cursor, command = machine.resume(self._cursor, self._shape, self._now)
         if self._run.cancel_at is not None and not self._cursor.cancelled:
             return await self._tell(Cancel(self._run.cancel_by or "somebody"), "cancel was asked")

@@ -14,7 +14,7 @@ from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.settings import Settings, Trusted
-from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, runs
+from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, stopped
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
 from remediator.targets import Target
@@ -42,7 +42,7 @@ async def complete(
     busy: tuple[str, ...] | None = None
     said_no = None
     if target is not None:
-        said_no = await runs.said_no(
+        said_no = await stopped.said_no(
             connection, mode=mode, playbook=playbook.name, revision=playbook.revision, target=str(target)
         )
         busy = await locks.in_the_way(connection, mode=mode, target=target, without=own_run)

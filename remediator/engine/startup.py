@@ -6,7 +6,7 @@ import structlog
 
 from remediator.errors import ConfigError
 from remediator.settings import Settings
-from remediator.store import episodes, meta, runs
+from remediator.store import episodes, meta, stopped
 from remediator.store.database import Store, Tx
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ async def settle_mode(store: Store, *, mode: str, change_mode: bool, now: dateti
                 remedy="start with --change-mode to cancel what is under way there, or use another store.url",
             )
         if stamped is not None:
-            cancelled = await runs.cancel_mode(tx, mode=stamped, why=f"the store's mode became {mode}", now=now)
+            cancelled = await stopped.cancel_mode(tx, mode=stamped, why=f"the store's mode became {mode}", now=now)
             log.warning("mode_changed", before=stamped, after=mode, runs_cancelled=cancelled)
         await meta.put(tx, meta.MODE, mode)
 

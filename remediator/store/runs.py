@@ -14,7 +14,7 @@ from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
 from remediator.store.columns import Instant
-from remediator.store.schema import approvals, incidents, runs
+from remediator.store.schema import approvals, runs
 from remediator.targets import Target
 
 ACTIVE_STATES = ("ready", "running", "waiting", "needs_person")
@@ -269,7 +269,7 @@ async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> lis
     held = [RunRow.of(row) for row in await tx.execute(select(*COLUMNS).where(runs.c.owner.is_not(None)))]
     for run in held:
         cursor = Cursor.from_json(run.cursor)
-        wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else now
+        wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else run.wake_at or now
         state = await _give_back(tx, run.id) if _untouched(cursor) else run.state
         free = {"owner": None, "lease_until": None, "state": state, "wake_at": wake_at}
         await tx.execute(update(runs).where(runs.c.id == run.id).values(**free))
@@ -287,21 +287,6 @@ async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str)
     query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, runs.c.state != "ended"))
     row = (await connection.execute(query)).first()
     return None if row is None else RunRow.of(row)
-
-
-async def said_no(connection: AsyncConnection, *, mode: str, playbook: str, revision: str, target: str) -> str | None:
-    """How a person last stopped this playbook on this target by a cancel or a no, while that run's incident is open."""
-    by_person = or_(runs.c.cancel_by.is_not(None), approvals.c.answer == "rejected")
-    query = (
-        select(runs.c.reason)
-        .join(incidents, incidents.c.id == runs.c.incident_id)
-        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
-        .where(and_(runs.c.target == target, runs.c.mode == mode, runs.c.outcome == "cancelled"))
-        .where(and_(runs.c.playbook == playbook, runs.c.revision == revision, incidents.c.state == "open", by_person))
-        .order_by(runs.c.created_at.desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar()
 
 
 async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before: datetime) -> list[str]:
@@ -362,31 +347,3 @@ async def give_answer(tx: AsyncConnection, run_id: str, *, said: str, by: str, r
         .values(answer={"said": said, "by": by, "reason": reason}, wake_at=now)
     )
     return given.rowcount == 1
-
-
-async def cancel_mode(tx: AsyncConnection, *, mode: str, why: str, now: datetime) -> int:
-    """End everything that another mode had under way (S21). No process may hold any of it. Returns how many."""
-    query = select(runs.c.id, runs.c.incident_id, runs.c.cursor, runs.c.changed_at).where(
-        and_(runs.c.mode == mode, runs.c.state != "ended")
-    )
-    found = (await tx.execute(query)).all()
-    for row in found:
-        cursor = dict(row.cursor) | {"phase": "ended", "since": now.isoformat(), "outcome": "cancelled", "note": why}
-        ended = {"state": "ended", "outcome": "cancelled", "reason": why, "ended_at": now, "cursor": cursor}
-        await tx.execute(
-            update(runs).where(runs.c.id == row.id).values(**ended, wake_at=None, owner=None, lease_until=None)
-        )
-        await locks.release(tx, row.id)
-        await ledger.close(tx, row.id, outcome="cancelled", changed=row.changed_at is not None)
-        await tx.execute(
-            update(approvals)
-            .where(and_(approvals.c.run_id == row.id, approvals.c.answer.is_(None)))
-            .values(answer="withdrawn", answered_at=now, answered_by="remediator", reason=why)
-        )
-        # What its incident told is judged again when its mode returns; nothing else would look at it then.
-        await tx.execute(
-            update(incidents)
-            .where(and_(incidents.c.id == row.incident_id, incidents.c.state == "open"))
-            .values(look_again_at=now)
-        )
-    return len(found)

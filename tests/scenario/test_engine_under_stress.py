@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from remediator.engine import drive
 from remediator.engine.drive import Drive
@@ -17,6 +18,7 @@ from remediator.errors import StoreUnavailableError
 from remediator.sandbox.world import World
 from remediator.store import episodes, runs
 from remediator.store.database import Store, Tx
+from remediator.store.schema import runs as run_table
 from tests.scenario.test_the_way_of_an_alert import crashing, restarts
 from tests.support.service import RESTART, firing, running
 
@@ -177,3 +179,29 @@ async def test_playbooks_reloaded_while_an_alert_is_surveyed_are_not_overlooked(
             loaded.set()
             [run] = await service.ended()
             assert run.outcome == "verified"
+
+
+async def test_what_nobody_looked_at_did_not_hold(tmp_path: Path) -> None:
+    """After an outage one good look does not complete a hold that began before it (S24)."""
+    slow = RESTART.replace("hold: 300ms", "hold: 2s")
+    async with World(speed=4) as world:
+        await crashing(world)
+        async with running(tmp_path, slow, world=world) as service:
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+
+            async def outage() -> Any:
+                """The row as it stands after ten minutes in which no process ran."""
+                async with service.store.begin(Tx.OPERATE) as tx:
+                    found = await runs.listing(tx)
+                    if not found or found[0].owner is not None or found[0].cursor["hold_since"] is None:
+                        return None
+                    now = service.app.clock.now()
+                    before = now - timedelta(minutes=10)
+                    cursor = {**found[0].cursor, "hold_since": before.isoformat()}
+                    await tx.execute(update(run_table).values(wake_at=before, cursor=cursor))
+                    return now
+
+            since = await service.until(outage, what="a hold has begun")
+            [run] = await service.ended()
+            assert run.outcome == "verified"
+            assert run.ended_at is not None and run.ended_at - since >= timedelta(seconds=2)
