@@ -31,13 +31,18 @@ def next_steps(situation: Situation, why: Page) -> list[str]:
         steps.append("A run is under way: watch it before you change the same thing")
     asks = any(run.plan_hash is not None or run.state == "needs_person" for run in situation.runs)
     if why.word in FAILED and not asks:
-        steps.insert(
-            0,
-            "Take over: follow the runbook (links); nothing more is tried without you, and nothing holds the target",
-        )
+        steps.insert(0, _take_over(situation))
     if not steps:
         steps.append("Take over: follow the runbook; nothing of remediator's stands in the way")
     return list(dict.fromkeys(steps))
+
+
+def _take_over(situation: Situation) -> str:
+    """After the cooldown the playbook may try again: whoever works on the target pauses it first."""
+    said = "Take over: follow the runbook (links)"
+    if situation.target is None:
+        return said
+    return f'{said}; so that nothing is tried beside you: remediator pause --target {situation.target} --reason "..."'
 
 
 def _of_run(run: RunLine) -> Iterator[str]:
