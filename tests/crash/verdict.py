@@ -11,6 +11,8 @@ async def check(stage: Stage, *, fixed: bool) -> None:
     """Call it while the service still runs; ``check_stopped`` after it has ended."""
     waiting = "SELECT dedup_key, action, cause, error FROM outbox WHERE state = 'waiting'"
     await stage.until(lambda: not stage.rows(waiting), "the outbox is empty")
+    undecided = "SELECT id, labels FROM episodes WHERE state != 'closed' AND incident_id IS NULL"
+    await stage.until(lambda: not stage.rows(undecided), "every open alert is decided")
     _nothing_acknowledged_is_missing(stage)
     _no_second_begin_without_a_look(stage)
     _nothing_is_left_behind(stage)
