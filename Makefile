@@ -25,10 +25,11 @@ test: $(VENV)/.ready
 	@echo "make test: the whole suite with $(WORKERS) workers; takes some minutes"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-profile=deep
 
+# Without the simulated world's own tests: they live in its time.
 test-fast: $(VENV)/.ready
 	@echo "make test-fast: unit tests and properties with few examples; takes under a minute"
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --hypothesis-profile=fast \
-		-m "not (slow or crash or serial or real or live)" tests/unit tests/properties
+		-m "not (slow or crash or serial or real or live)" --ignore=tests/unit/sandbox tests/unit tests/properties
 
 lint: $(VENV)/.ready
 	@echo "make lint: ruff, mypy, import contracts; the first time takes a minute"

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import and_, select
@@ -236,6 +237,7 @@ acts = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["observe", "propose", "approve", "act"]), st.lists(acts, min_size=1, max_size=12))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_no_open_alert_is_forgotten(autonomy: str, story: list[Act]) -> None:

@@ -89,6 +89,7 @@ def some_alerts(draw: st.DrawFn) -> Alert:
     return an_alert(draw(st.sampled_from("abc")), starts, ends)
 
 
+@pytest.mark.slow
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.sampled_from(["x", "y"]), st.lists(some_alerts(), max_size=4)), max_size=4), max_size=6

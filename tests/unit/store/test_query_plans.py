@@ -60,6 +60,7 @@ QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", sorted(QUESTIONS))
 async def test_the_question_is_answered_by_an_index(question: str, tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/s.sqlite")
