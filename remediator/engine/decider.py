@@ -65,10 +65,20 @@ class Decider:
             due = await episodes.due(connection, self._clock.now(), _BATCH)
         if due:
             await self._decide(due)
-        told = await notices.tell(self._tools)
+        told = await self._tell_notices()
         if told:
             self._tools.on_page()
         return len(due) + told
+
+    async def _tell_notices(self) -> int:
+        """A defect in what is told besides alerts must not keep alerts from being decided."""
+        try:
+            return await notices.tell(self._tools)
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.exception("notices_not_told")
+            return 0
 
     async def _rest(self) -> None:
         async with self._store.read() as connection:
