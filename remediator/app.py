@@ -21,8 +21,8 @@ from remediator.actions import ACTIONS
 from remediator.alerts.severity import DEFAULT_LABEL_VALUES, Severity
 from remediator.channels.pagerduty import PagerDuty
 from remediator.clients.alertmanager import AlertmanagerPeers
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_connect import connect
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clock import Clock, SystemClock
 from remediator.conditions import CONDITIONS

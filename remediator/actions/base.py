@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from remediator.answers import Answer
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.permissions import Permission
 from remediator.conditions.base import Look
 from remediator.runs.plan import Plan

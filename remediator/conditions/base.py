@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from remediator.answers import Answer
 from remediator.clients.alertmanager import AlertmanagerPeers
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.permissions import Permission
 from remediator.clients.prometheus import PrometheusClient
 from remediator.targets import Target

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from remediator.answers import Answer
-from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.permissions import READ_WORKLOADS, Permission
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.errors import FactsMissingError

@@ -3,9 +3,9 @@
 from typing import Any, ClassVar
 
 from remediator.answers import Answer
-from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.rollout import rollout_of
 from remediator.clients.permissions import READ_WORKLOADS, Permission
-from remediator.clients.rollout import rollout_of
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.errors import FactsMissingError
 from remediator.targets import Target

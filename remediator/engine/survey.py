@@ -10,7 +10,7 @@ from typing import Any
 from remediator.actions import action_named
 from remediator.actions.base import Action, ActionContext, PlanRefusedError
 from remediator.answers import Answer, all_of
-from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.conditions.ask import ask
 from remediator.conditions.base import Known, Look, World
 from remediator.decision.facts import Asked, Problem, RemedyFacts

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from remediator.clients.alertmanager import AlertmanagerPeers
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.prometheus import PrometheusClient
 from remediator.conditions.base import World
 

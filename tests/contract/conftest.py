@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from remediator.actions.base import ActionContext
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_connect import connect
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.connect import connect
 from remediator.clients.transport import WritePermit, permit
 from remediator.clock import SystemClock
 from remediator.sandbox.world import World

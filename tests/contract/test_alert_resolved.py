@@ -9,7 +9,7 @@ import pytest
 
 from remediator.answers import Answer
 from remediator.clients.alertmanager import AlertmanagerPeers
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.transport import Rules, open_session
 from remediator.clock import SystemClock

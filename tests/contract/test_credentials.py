@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator.clients.kubernetes_connect import connect
+from remediator.clients.kubernetes.connect import connect
 from remediator.errors import FactsMissingError
 from remediator.sandbox.world import World
 from remediator.settings import Cluster

@@ -7,7 +7,7 @@ import pytest
 
 from remediator.actions import ACTIONS
 from remediator.actions.base import Action, ActionContext
-from remediator.clients.kubernetes import WRITES, KubernetesClient
+from remediator.clients.kubernetes.client import WRITES, KubernetesClient
 from remediator.errors import NotSentError, PermanentError
 from remediator.runs.plan import Fidelity
 from remediator.sandbox.world import World

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_errors import ConflictError, TargetNotFoundError
-from remediator.clients.rollout import rollout_of
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.errors import ConflictError, TargetNotFoundError
+from remediator.clients.kubernetes.rollout import rollout_of
 from remediator.errors import FactsMissingError, OutcomeUnknownError, PermanentError, StepError, TransientError
 from remediator.sandbox import workloads
 from remediator.sandbox.world import World

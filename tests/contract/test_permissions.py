@@ -7,7 +7,7 @@ import pytest
 
 from remediator.actions import ACTIONS
 from remediator.actions.base import Action, ActionContext
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.permissions import READ_WORKLOADS, Permission
 from remediator.conditions import CONDITIONS
 from remediator.conditions.base import Condition, Known

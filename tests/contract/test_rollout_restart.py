@@ -8,9 +8,9 @@ import pytest
 from remediator.actions import action_named
 from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.answers import Answer
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_errors import ConflictError
-from remediator.clients.workload import INTENT, RESTARTED_AT
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.errors import ConflictError
+from remediator.clients.kubernetes.workload import INTENT, RESTARTED_AT
 from remediator.errors import FactsMissingError, OutcomeUnknownError, OvertakenError
 from remediator.runs.plan import Plan
 from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, REPLICA_SETS, Object

@@ -9,7 +9,7 @@ from remediator.actions import action_named
 from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.actions.kubernetes.scale import Params
 from remediator.answers import Answer
-from remediator.clients.kubernetes import scale_manager
+from remediator.clients.kubernetes.client import scale_manager
 from remediator.errors import FactsMissingError, OutcomeUnknownError, OvertakenError, TransientError
 from remediator.runs.plan import Plan
 from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, Object

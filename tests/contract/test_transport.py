@@ -5,8 +5,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_connect import connect
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.connect import connect
 from remediator.clients.transport import Rules, WritePermit, open_session, permit
 from remediator.clock import SystemClock
 from remediator.errors import ConfigError, FactsMissingError, NotSentError

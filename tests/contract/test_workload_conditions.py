@@ -3,7 +3,7 @@
 import pytest
 
 from remediator.answers import Answer
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look
 from remediator.conditions.base import World as Clients

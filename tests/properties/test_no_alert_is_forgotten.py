@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy import and_, select
 
 from remediator.alerts.severity import DEFAULT_LABEL_VALUES
-from remediator.clients.kubernetes import KubernetesClient
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.conditions.base import World
 from remediator.decision.facts import Problem, RemedyFacts
 from remediator.engine.decider import Decider

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from remediator.actions.base import ActionContext, Applied, PlanRefusedError
-from remediator.clients.kubernetes_errors import ConflictError, TargetNotFoundError
-from remediator.clients.rollout import rollout_of
-from remediator.clients.workload import Workload
+from remediator.clients.kubernetes.errors import ConflictError, TargetNotFoundError
+from remediator.clients.kubernetes.rollout import rollout_of
+from remediator.clients.kubernetes.workload import Workload
 from remediator.errors import FactsMissingError, OvertakenError, TransientError
 from remediator.runs.plan import Plan
 from remediator.targets import Target

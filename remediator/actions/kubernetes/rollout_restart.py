@@ -16,11 +16,11 @@ from remediator.actions.kubernetes.fresh_write import (
     write_fresh,
 )
 from remediator.answers import Answer
-from remediator.clients.kubernetes import path_of
-from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.kubernetes.client import path_of
+from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.rollout import rollout_of
+from remediator.clients.kubernetes.workload import INTENT, RESTARTED_AT, Workload, restart_body
 from remediator.clients.permissions import Permission
-from remediator.clients.rollout import rollout_of
-from remediator.clients.workload import INTENT, RESTARTED_AT, Workload, restart_body
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError
 from remediator.runs.plan import Call, Change, Fidelity, Plan

@@ -16,10 +16,10 @@ from remediator.actions.kubernetes.fresh_write import (
     write_fresh,
 )
 from remediator.answers import Answer
-from remediator.clients.kubernetes import FIELD_MANAGER, path_of, scale_manager, scale_marked_by
-from remediator.clients.kubernetes_errors import TargetNotFoundError
+from remediator.clients.kubernetes.client import FIELD_MANAGER, path_of, scale_manager, scale_marked_by
+from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.workload import Autoscaler, Workload, scale_body
 from remediator.clients.permissions import Permission
-from remediator.clients.workload import Autoscaler, Workload, scale_body
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError
 from remediator.runs.plan import Call, Change, Fidelity, Plan

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from remediator.clients.workload import Workload
-from remediator.clients.workload_json import workload_from
+from remediator.clients.kubernetes.workload import Workload
+from remediator.clients.kubernetes.workload_json import workload_from
 from remediator.targets import Target
 from tests.support.clock import T0
 

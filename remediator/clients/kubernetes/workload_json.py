@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from remediator.clients.workload import Autoscaler, Manager, Pod, Workload
+from remediator.clients.kubernetes.workload import Autoscaler, Manager, Pod, Workload
 from remediator.targets import Target
 
 

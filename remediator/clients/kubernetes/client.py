@@ -1,6 +1,6 @@
 """One cluster, narrow and typed: what actions, conditions and the decider may ask of it and do to it.
 
-Dry-run is the same class over a dry transport (see kubernetes_connect.py): each write goes out as ``dryRun=All``.
+Dry-run is the same class over a dry transport (see connect.py): each write goes out as ``dryRun=All``.
 """
 
 import hashlib
@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from remediator.clients.http_json import items_of
-from remediator.clients.kubernetes_api import KubernetesApi
-from remediator.clients.kubernetes_errors import TargetNotFoundError
-from remediator.clients.permissions import Permission
-from remediator.clients.workload import (
+from remediator.clients.kubernetes.api import KubernetesApi
+from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.workload import (
     INTENT,
     Autoscaler,
     Pod,
@@ -21,7 +20,8 @@ from remediator.clients.workload import (
     restart_body,
     scale_body,
 )
-from remediator.clients.workload_json import autoscaler_from, pod_from, workload_from
+from remediator.clients.kubernetes.workload_json import autoscaler_from, pod_from, workload_from
+from remediator.clients.permissions import Permission
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError, OutcomeUnknownError, StepError
 from remediator.targets import WORKLOAD_KINDS, Target

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from remediator.clients.kubernetes import KubernetesClient
-from remediator.clients.kubernetes_api import KubernetesApi
+from remediator.clients.kubernetes.api import KubernetesApi
+from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.transport import Probe, Rules, is_loopback, no_probe, open_session
 from remediator.clock import Clock
 from remediator.errors import ConfigError

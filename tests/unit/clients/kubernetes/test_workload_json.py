@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.workload_json import autoscaler_from, pod_from, selector_of, template_hash
-from tests.unit.clients.documents import workload
+from remediator.clients.kubernetes.workload_json import autoscaler_from, pod_from, selector_of, template_hash
+from tests.unit.clients.kubernetes.documents import workload
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

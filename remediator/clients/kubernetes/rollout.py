@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from remediator.clients.workload import Workload
+from remediator.clients.kubernetes.workload import Workload
 
 STATEFUL_DEADLINE = timedelta(minutes=10)
 """StatefulSets and DaemonSets know no progress deadline; after this long their rollout no longer counts as under way. The default

@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from remediator.clients.kubernetes_errors import Refusal, read_refused, write_refused
+from remediator.clients.kubernetes.errors import Refusal, read_refused, write_refused
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError, NotSentError, OutcomeUnknownError, StepError, TransientError
 

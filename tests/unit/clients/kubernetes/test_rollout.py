@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from remediator.clients.rollout import STATEFUL_DEADLINE, rollout_of
+from remediator.clients.kubernetes.rollout import STATEFUL_DEADLINE, rollout_of
 from tests.support.clock import T0
-from tests.unit.clients.documents import workload
+from tests.unit.clients.kubernetes.documents import workload
 
 EXCEEDED = {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.kubernetes_errors import Refusal, read_refused, write_refused
+from remediator.clients.kubernetes.errors import Refusal, read_refused, write_refused
 from remediator.errors import FactsMissingError, OutcomeUnknownError, PermanentError, TransientError
 
 STATUS = json.dumps(

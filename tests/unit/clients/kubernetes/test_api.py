@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from remediator.clients.kubernetes_api import KubernetesApi
+from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError, TransientError
 from tests.support.clock import ManualClock
