@@ -97,6 +97,19 @@ def precondition_failed(resource: Resource, name: str, field: str, wanted: str, 
     return _conflict(resource, name, text)
 
 
+def overtaken(resource: Resource, name: str, field: str, wanted: str, found: str) -> ApiError:
+    """A precondition of a delete that does not hold; the real server names the kind here, not the plural."""
+    label = {"uid": "UID", "resourceVersion": "ResourceVersion"}[field]
+    became = "deleted and then recreated" if field == "uid" else "modified"
+    why = (
+        f"the {label} in the precondition ({wanted}) does not match the {label} in record ({found}). "
+        f"The object might have been {became}"
+    )
+    named = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = f'Operation cannot be fulfilled on {named} "{name}": {why}'
+    return ApiError(409, message, details={**_of(resource, name), "kind": resource.kind})
+
+
 def _conflict(resource: Resource, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
     return ApiError(409, message, details=_of(resource, name))
@@ -111,6 +124,20 @@ def invalid(resource: Resource, name: str, causes: Sequence[Cause], *, kind: str
     if resource.group:
         details["group"] = resource.group
     return ApiError(422, f'{named} "{name}" is invalid: {listed}', details=details)
+
+
+def invalid_options(kind: str, causes: Sequence[Cause]) -> ApiError:
+    """Options of a request (PatchOptions, DeleteOptions ...) that do not hold."""
+    texts = [f"{cause.field}: {cause.message}" for cause in causes]
+    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    details: Object = {"group": "meta.k8s.io", "kind": kind, "causes": [cause.as_object() for cause in causes]}
+    return ApiError(422, f'{kind}.meta.k8s.io "" is invalid: {listed}', details=details)
+
+
+def unsupported(field: str, value: object, supported: Sequence[str]) -> Cause:
+    """A value outside of a listed set."""
+    listed = ", ".join(f'"{word}"' for word in supported)
+    return Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {listed}', field)
 
 
 def unprocessable_patch() -> ApiError:

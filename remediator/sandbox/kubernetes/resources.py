@@ -13,6 +13,9 @@ class Resource:
 
     `built_in` ones take strategic-merge patches; custom ones answer 415 to them, as a real server does.
     `scale`: has the subresource of that name. `status`: has one too, so the main resource ignores status.
+    `actions`: subresources that are no view of the object but do or tell something.
+    `orphans`: a delete that names no policy leaves the dependents behind.
+    `returns_deleted`: a delete answers with the object instead of a Status.
     """
 
     group: str
@@ -23,6 +26,9 @@ class Resource:
     status: bool = True
     scale: bool = False
     built_in: bool = True
+    actions: tuple[str, ...] = ()
+    orphans: bool = False
+    returns_deleted: bool = False
 
     @property
     def api_version(self) -> str:
@@ -34,9 +40,9 @@ class Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, returns_deleted=True)
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
-PODS = Resource("", "v1", "pods", "Pod")
+PODS = Resource("", "v1", "pods", "Pod", actions=("eviction", "log", "exec"), returns_deleted=True)
 EVENTS = Resource("", "v1", "events", "Event", status=False)
 NEW_EVENTS = Resource("events.k8s.io", "v1", "events", "Event", status=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", scale=True)
@@ -46,6 +52,8 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", scale=True)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", status=False)
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+JOBS = Resource("batch", "v1", "jobs", "Job", orphans=True)
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 
@@ -60,6 +68,8 @@ BUILT_IN = (
     CONTROLLER_REVISIONS,
     AUTOSCALERS,
     DISRUPTION_BUDGETS,
+    JOBS,
+    CRON_JOBS,
     Resource("", "v1", "configmaps", "ConfigMap", status=False),
     Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", built_in=False),
     Resource("argoproj.io", "v1alpha1", "applications", "Application", status=False, built_in=False),

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from remediator.sandbox.kubernetes.errors import no_such_path
+from remediator.sandbox.kubernetes.errors import ApiError, no_such_path
 from remediator.sandbox.kubernetes.resources import Registry, Resource
+
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_ACTION_METHODS = {"eviction": ("POST",), "log": ("GET",), "exec": ("GET", "POST")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +50,16 @@ def parse(path: str, registry: Registry) -> Address:
     return Address(resource, namespace, name, subresource)
 
 
+def verb(method: str, at: Address) -> str:
+    """What RBAC calls this method here; raises 405 for one that is not served. Collections are not deleted whole."""
+    if at.subresource in at.resource.actions:
+        served = method in _ACTION_METHODS[at.subresource]
+    else:
+        served = method in _VERBS and (method == "GET" or (method == "POST") == (at.name is None))
+    if not served:
+        raise ApiError(405, "the server does not allow this method on the requested resource")
+    return "list" if method == "GET" and at.name is None else _VERBS[method]
+
+
 def _subresources(resource: Resource) -> set[str]:
-    return {"", *(["status"] if resource.status else []), *(["scale"] if resource.scale else [])}
+    return {"", *(["status"] if resource.status else []), *(["scale"] if resource.scale else []), *resource.actions}

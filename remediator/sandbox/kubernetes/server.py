@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -13,15 +12,16 @@ from remediator.sandbox.kubernetes import discovery, errors, routes
 from remediator.sandbox.kubernetes.controllers.loop import ControllerLoop
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.deletion import Deletion
+from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.health import Health
 from remediator.sandbox.kubernetes.resources import NAMESPACES, NODES, Object, Registry
 from remediator.sandbox.kubernetes.store import Change, ObjectStore, Writer
-from remediator.sandbox.kubernetes.verbs import Verbs, WriteOptions
+from remediator.sandbox.kubernetes.verbs import Verbs
+from remediator.sandbox.kubernetes.write_options import WriteOptions, body_of, delete_options, write_options
 from remediator.sandbox.listener import Listener
 from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 
-_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SEED = Writer("sandbox", external=False)
 
 
@@ -53,7 +53,8 @@ class KubernetesApi:
         self._background = Background()
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
         self.controllers = ControllerLoop(self.store, self.registry, self.health, self.pace, timings or Timings())
-        self._verbs = Verbs(self.store, Deletion(self.store, self.registry, self.pace))
+        deletion = Deletion(self.store, self.registry, self.pace)
+        self._verbs = Verbs(self.store, deletion, Evictions(self.store, deletion, self.pace))
         self._changed = Signal()
         self.store.watch(lambda *_: self._changed.tell())
         for namespace in namespaces:
@@ -138,7 +139,7 @@ class KubernetesApi:
         try:
             return self._respond(received)
         except errors.ApiError as error:
-            return _json(error.code, error.status())
+            return _refusal(error)
         except Exception as error:
             # The client must see a server's error; a sandbox that hides its own bugs would be worse than none.
             message = f"the sandbox failed on {received}: {error!r}"
@@ -152,16 +153,16 @@ class KubernetesApi:
         if (described := discovery.describe(received.path, self.registry)) is not None:
             return _json(200, described)
         if received.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" and received.method == "POST":
-            return _json(201, discovery.review(_body(received), self._denied))
+            return _json(201, discovery.review(body_of(received), self._denied))
         return self._resource(received)
 
     def _resource(self, received: Received) -> web.Response:
         at = routes.parse(received.path, self.registry)
-        verb = "list" if received.method == "GET" and at.name is None else _VERBS.get(received.method, "")
-        if (verb == "create") != (at.name is None and verb != "list") or not verb:
-            raise errors.ApiError(405, "the server does not allow this method on the requested resource")
+        verb = routes.verb(received.method, at)
         if (verb, at.resource.plural, at.subresource) in self._denied:
             raise errors.forbidden(at.resource, at.name or "", verb, at.subresource, at.space)
+        if at.subresource == "eviction":
+            return _json(201, self._verbs.evict(at, body_of(received), write_options(received)))
         match verb:
             case "get":
                 return _json(200, self._verbs.read(at))
@@ -171,53 +172,26 @@ class KubernetesApi:
                 query = received.query
                 return _json(200, self._verbs.list(at, query.get("labelSelector", ""), query.get("fieldSelector", "")))
             case "create":
-                return _json(201, self._verbs.create(at, _body(received), _options(received)))
+                return _json(201, self._verbs.create(at, body_of(received), write_options(received)))
             case "update":
-                return _json(200, self._verbs.replace(at, _body(received), _options(received)))
+                return _json(200, self._verbs.replace(at, body_of(received), write_options(received)))
             case "patch":
-                return _json(200, self._verbs.patch(at, _body(received), received.content_type, _options(received)))
+                return _json(
+                    200, self._verbs.patch(at, body_of(received), received.content_type, write_options(received))
+                )
             case _:
-                return _json(200, self._verbs.delete(at, _delete_options(received)))
-
-
-def _options(received: Received, dry_run: str | None = None) -> WriteOptions:
-    asked = received.query.get("dryRun", dry_run)
-    if asked not in (None, "", "All"):
-        text = f'Unsupported value: "{asked}": supported values: "All"'
-        raise _invalid_option(errors.Cause("FieldValueNotSupported", text, "dryRun"))
-    manager = received.query.get("fieldManager") or received.user_agent.partition("/")[0] or "unknown"
-    if len(manager) > 128:
-        text = "Too long: may not be more than 128 bytes"
-        raise _invalid_option(errors.Cause("FieldValueTooLong", text, "fieldManager"))
-    return WriteOptions(manager, dry_run=asked == "All")
-
-
-def _invalid_option(cause: errors.Cause) -> errors.ApiError:
-    message = f' "" is invalid: {cause.field}: {cause.message}'
-    return errors.ApiError(422, message, details={"causes": [cause.as_object()]})
-
-
-def _delete_options(received: Received) -> WriteOptions:
-    body: Object = _body(received) if received.body else {}
-    if not isinstance(body, dict):
-        raise errors.bad_request("DeleteOptions must be a JSON object")
-    asked = body.get("dryRun") or [None]
-    options = _options(received, asked[0])
-    policy = received.query.get("propagationPolicy") or body.get("propagationPolicy") or "Background"
-    if (grace := received.query.get("gracePeriodSeconds")) is not None and grace.isdigit():
-        body = {**body, "gracePeriodSeconds": int(grace)}
-    return WriteOptions(options.manager, options.dry_run, policy, body)
-
-
-def _body(received: Received) -> Any:
-    try:
-        return received.json()
-    except ValueError as error:
-        raise errors.bad_request(f"the body is not JSON: {error}") from error
+                return _json(200, self._verbs.delete(at, delete_options(received)))
 
 
 def _json(code: int, body: Object) -> web.Response:
     return web.Response(status=code, body=json.dumps(body).encode(), content_type="application/json")
+
+
+def _refusal(error: errors.ApiError) -> web.Response:
+    answer = _json(error.code, error.status())
+    if (retry_after_s := (error.details or {}).get("retryAfterSeconds")) is not None:
+        answer.headers["Retry-After"] = str(retry_after_s)
+    return answer
 
 
 def _failure(code: int) -> web.Response:

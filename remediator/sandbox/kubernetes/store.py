@@ -50,6 +50,7 @@ class ObjectStore:
         self._pace = pace
         self._objects: dict[Resource, dict[str, dict[str, Object]]] = {}
         self._children: dict[str, dict[tuple[Resource, str, str], None]] = {}
+        self._places: dict[str, tuple[Resource, str, str]] = {}
         self._version = 100
         self._watchers: list[Watcher] = []
         self.changes: list[Change] = []
@@ -65,6 +66,11 @@ class ObjectStore:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         return self._objects.get(resource, {}).get(namespace, {}).get(name)
+
+    def by_uid(self, uid: str) -> Object | None:
+        """The object of this uid, whatever its kind."""
+        place = self._places.get(uid)
+        return self.get(*place) if place is not None else None
 
     def all(self, resource: Resource, namespace: str | None = None) -> Iterator[Object]:
         """Every object of a resource, of one namespace or (None) of all."""
@@ -131,6 +137,7 @@ class ObjectStore:
         """Take the object out at once, whatever its finalizers and children."""
         namespace, name = _place(obj)
         del self._objects[resource][namespace][name]
+        self._places.pop(obj["metadata"]["uid"], None)
         for owner in _owners_of(obj):
             self._children.get(owner, {}).pop((resource, namespace, name), None)
         self._version += 1
@@ -150,6 +157,7 @@ class ObjectStore:
             for owner in _owners_of(replaced):
                 self._children.get(owner, {}).pop((resource, namespace, name), None)
         space[name] = obj
+        self._places[obj["metadata"]["uid"]] = (resource, namespace, name)
         for owner in _owners_of(obj):
             self._children.setdefault(owner, {})[(resource, namespace, name)] = None
         self._note(resource, obj, writer, verb, fields)

@@ -2,34 +2,26 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.sandbox.kubernetes import admission, errors, events, scale
 from remediator.sandbox.kubernetes.deletion import Deletion
+from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.patches import apply_patch
 from remediator.sandbox.kubernetes.resources import EVENTS, NAMESPACES, NEW_EVENTS, Object, Resource
 from remediator.sandbox.kubernetes.routes import Address
 from remediator.sandbox.kubernetes.selectors import field_selector, label_selector
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """The query of a write, checked."""
-
-    manager: str
-    dry_run: bool = False
-    policy: str = "Background"
-    extra: Object = field(default_factory=dict)
+from remediator.sandbox.kubernetes.write_options import DeleteOptions, WriteOptions
 
 
 class Verbs:
     """GET, LIST, create, replace, patch and delete over the store."""
 
-    def __init__(self, store: ObjectStore, deletion: Deletion) -> None:
+    def __init__(self, store: ObjectStore, deletion: Deletion, evictions: Evictions) -> None:
         self._store = store
         self._deletion = deletion
+        self._evictions = evictions
 
     def read(self, at: Address) -> Object:
         """One object, or its Scale."""
@@ -101,19 +93,22 @@ class Verbs:
 
         return self._write(at, old, patched, options)
 
-    def delete(self, at: Address, options: WriteOptions) -> Object:
-        """Delete one object; the answer is a Status, or the object when it is only marked."""
+    def delete(self, at: Address, options: DeleteOptions) -> Object:
+        """Delete one object; the answer is a Status, or the object when it is only marked or its kind does so."""
         old = self._present(at)
-        stored = _stored(at.resource)
-        writer = Writer(options.manager)
-        left = self._deletion.delete(stored, old, options.extra, options.policy, writer, dry_run=options.dry_run)
+        left = self._deletion.delete(_stored(at.resource), old, Writer(options.manager), options)
         metadata = left["metadata"]
-        if metadata.get("deletionTimestamp"):
+        if metadata.get("deletionTimestamp") or at.resource.returns_deleted:
             return self._shown(at, left)
         details: Object = {"name": metadata["name"], "kind": at.resource.plural, "uid": metadata["uid"]}
         if at.resource.group:
             details["group"] = at.resource.group
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+    def evict(self, at: Address, body: Any, options: WriteOptions) -> Object:
+        """POST to the eviction of a pod."""
+        how = self._evictions.options(str(at.name), body, options)
+        return self._evictions.evict(self._present(at), how)
 
     def _present(self, at: Address) -> Object:
         found = self._store.get(_stored(at.resource), at.space, str(at.name))

@@ -58,7 +58,7 @@ class DaemonSets:
                 budget -= 1
 
     def _delete(self, pod: Object) -> None:
-        self._deletion.delete(PODS, pod, {}, "Background", _WRITER, dry_run=False)
+        self._deletion.delete(PODS, pod, _WRITER)
 
     def _report(self, daemon_set: Object, update: str, nodes: int) -> float | None:
         owned = self._store.children(daemon_set["metadata"]["uid"], PODS)

@@ -156,7 +156,7 @@ class Deployments:
             and found.get("status", {}).get("replicas", 0) == 0
         ]
         for found in empty[: max(0, len(empty) - deployment["spec"]["revisionHistoryLimit"])]:
-            self._deletion.delete(REPLICA_SETS, found, {}, "Background", _WRITER, dry_run=False)
+            self._deletion.delete(REPLICA_SETS, found, _WRITER)
 
 
 def _revision(replica_set: Object) -> int:

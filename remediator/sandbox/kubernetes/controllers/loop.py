@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
 from remediator.sandbox.kubernetes.controllers.deployments import Deployments
+from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
 from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
 from remediator.sandbox.kubernetes.controllers.stateful_sets import StatefulSets
@@ -14,6 +15,7 @@ from remediator.sandbox.kubernetes.health import Health, Key
 from remediator.sandbox.kubernetes.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -30,6 +32,8 @@ Item = tuple[Resource, str, str]
 Sync = Callable[[Object], float | None]
 
 _OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS)}
+
+_COUNTED = (PODS, DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS)
 
 
 class ControllerLoop:
@@ -49,6 +53,7 @@ class ControllerLoop:
             DEPLOYMENTS: self._deployments.sync,
             STATEFUL_SETS: StatefulSets(store, deletion, health, self.kubelet).sync,
             DAEMON_SETS: DaemonSets(store, deletion, health, self.kubelet).sync,
+            DISRUPTION_BUDGETS: DisruptionBudgets(store, pace).sync,
         }
         self._due: dict[Item, float] = {}
         self._wake = asyncio.Event()
@@ -101,6 +106,9 @@ class ControllerLoop:
             for daemon_set in self._store.all(DAEMON_SETS):
                 place = daemon_set["metadata"]
                 self._enqueue((DAEMON_SETS, place["namespace"], place["name"]), lag_s)
+        if resource in _COUNTED:
+            for budget in self._store.all(DISRUPTION_BUDGETS, namespace):
+                self._enqueue((DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"]), lag_s)
         for reference in metadata.get("ownerReferences", []):
             owner = _OWNERS.get(reference["kind"])
             if owner is None:

@@ -29,7 +29,7 @@ class ReplicaSets:
             self._store.create(PODS, pod, _WRITER)
         if missing < 0:
             for pod in sorted(active, key=_dispensable)[:-missing]:
-                self._deletion.delete(PODS, pod, {}, "Background", _WRITER, dry_run=False)
+                self._deletion.delete(PODS, pod, _WRITER)
         return self._report(replica_set)
 
     def _active(self, replica_set: Object) -> list[Object]:

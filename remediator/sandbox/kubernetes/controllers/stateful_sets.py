@@ -76,7 +76,7 @@ class StatefulSets:
         self._store.create(PODS, pod_from(template, STATEFUL_SETS, stateful_set, name), _WRITER)
 
     def _delete(self, pod: Object) -> None:
-        self._deletion.delete(PODS, pod, {}, "Background", _WRITER, dry_run=False)
+        self._deletion.delete(PODS, pod, _WRITER)
 
     def _report(self, stateful_set: Object, current: str, update: str) -> float | None:
         found = list(self._by_ordinal(stateful_set).values())
