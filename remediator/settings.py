@@ -131,6 +131,7 @@ class Cluster(_Settings):
     )
     context: str | None = Field(None, description="context in that file; absent: its current one")
     namespaces: tuple[Namespace, ...] = Field((), description="namespaces that may be changed; empty: none")
+    nodes: bool = Field(False, description="nodes may be cordoned and drained, which moves pods of every namespace")
     prometheus: PrometheusSettings | None = Field(None, description="for promql and alert_resolved")
     loopback_only: bool = Field(False, description="refuse any API address that is not loopback (the demo sets it)")
 
@@ -258,6 +259,7 @@ class Settings(_Settings):
         (), description="namespaces or targets that remediator stands on, beside kube-system (S12)"
     )
     own_namespace: str | None = Field(None, description="namespace that remediator runs in; set by the manifests")
+    own_node: str | None = Field(None, description="node that remediator runs on; set by the manifests")
     pagerduty: PagerDutySettings = Field(default_factory=PagerDutySettings)
     escalation: Escalation = Field(default_factory=Escalation)
     timings: Timings = Field(default_factory=Timings)

@@ -1,5 +1,8 @@
 """One name for each thing that a run may change, the place first: ``kubernetes/prod/shop/deployment/checkout``.
 
+What belongs to a workload is named within it, ``kubernetes/prod/shop/deployment/checkout/pod/checkout-7f9c-x2k4d``; what belongs to
+no namespace has none, ``kubernetes/prod/node/worker-1``.
+
 The same text stands in playbooks' plans, locks, the ledger, incidents and logs. Building a target validates every part, because
 the parts come from labels, which are hostile input.
 """
@@ -16,6 +19,10 @@ _PLACE = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 WORKLOAD_KINDS = ("deployment", "statefulset", "daemonset")
 """Kinds that a target of kind ``any`` may resolve to, in the order in which they are looked up."""
+
+
+CLUSTER_SCOPED = ("node", "namespace")
+"""Kinds that stand in no namespace."""
 
 
 class InvalidTargetError(ValueError):
@@ -39,47 +46,93 @@ class Target:
     provider: str
     place: str
     namespace: str
+    """Empty for a node; a namespace's own name for a namespace."""
     kind: str
     name: str
+    owner: tuple[str, str] = ("", "")
+    """Kind and name of the workload that it belongs to (a pod's, a claim's, an autoscaler's); empty when it belongs to none."""
 
     @classmethod
-    def kubernetes(cls, cluster: str, namespace: str, kind: str, name: str) -> Self:
-        """A namespaced Kubernetes object.
+    def kubernetes(cls, cluster: str, namespace: str, kind: str, name: str, owner: Self | None = None) -> Self:
+        """A Kubernetes object; ``namespace`` counts for nothing where the kind is cluster-scoped.
 
         Raises:
             InvalidTargetError: a part is empty or not a name that the API server would accept.
         """
         _check(_PLACE, "cluster", cluster)
-        _check(_DNS_LABEL, "namespace", namespace)
         _check(_DNS_LABEL, "kind", kind)
         _check(_DNS_SUBDOMAIN, f"{kind} name", name)
-        return cls("kubernetes", cluster, namespace, kind, name)
+        if kind in CLUSTER_SCOPED:
+            namespace = name if kind == "namespace" else ""
+        if kind != "node":
+            _check(_DNS_LABEL, "namespace", namespace)
+        return cls(
+            "kubernetes", cluster, namespace, kind, name, ("", "") if owner is None else (owner.kind, owner.name)
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of ``str``.
 
         Raises:
-            InvalidTargetError: not ``kubernetes/<cluster>/<namespace>/<kind>/<name>``.
+            InvalidTargetError: of none of the forms that ``str`` makes.
         """
-        parts = text.split("/")
-        if len(parts) != 5 or parts[0] != "kubernetes":
-            raise InvalidTargetError(f"target {text!r} is not kubernetes/<cluster>/<namespace>/<kind>/<name>")
-        return cls.kubernetes(*parts[1:])
+        match text.split("/"):
+            case ["kubernetes", cluster, kind, name] if kind in CLUSTER_SCOPED:
+                return cls.kubernetes(cluster, "", kind, name)
+            case ["kubernetes", cluster, namespace, kind, name]:
+                return cls.kubernetes(cluster, namespace, kind, name)
+            case ["kubernetes", cluster, namespace, owner_kind, owner_name, kind, name]:
+                owner = cls.kubernetes(cluster, namespace, owner_kind, owner_name)
+                return cls.kubernetes(cluster, namespace, kind, name, owner)
+            case _:
+                raise InvalidTargetError(
+                    f"target {text!r} is not kubernetes/<cluster>/<namespace>/<kind>/<name>, with the owner's kind and name before "
+                    f"the last two where there is one, nor kubernetes/<cluster>/<{'|'.join(CLUSTER_SCOPED)}>/<name>"
+                )
 
     def __str__(self) -> str:
-        return f"{self.provider}/{self.place}/{self.namespace}/{self.kind}/{self.name}"
+        if self.kind in CLUSTER_SCOPED:
+            return f"{self.provider}/{self.place}/{self.kind}/{self.name}"
+        within = "/".join(self.owner) + "/" if self.owner[0] else ""
+        return f"{self.provider}/{self.place}/{self.namespace}/{within}{self.kind}/{self.name}"
 
     @property
     def short(self) -> str:
         """For people who know which cluster is meant: ``shop/checkout``."""
-        return f"{self.namespace}/{self.name}"
+        return self.name if self.kind in CLUSTER_SCOPED else f"{self.namespace}/{self.name}"
+
+    @property
+    def workload(self) -> Self | None:
+        """The workload that this is or belongs to; None where there is none."""
+        if self.kind in WORKLOAD_KINDS:
+            return self
+        if self.owner[0] not in WORKLOAD_KINDS:
+            return None
+        return type(self).kubernetes(self.place, self.namespace, *self.owner)
+
+    @property
+    def counted(self) -> str:
+        """What limits are counted on (S9). Pods come and go, so theirs are their workload's: else a new name would have no past."""
+        if self.kind == "pod" and self.workload is not None:
+            return str(self.workload)
+        return str(self)
 
     def scopes(self) -> Mapping[str, tuple[Scope, ...]]:
         """What a run on this target locks: itself ``exclusive``, everything above it ``shared`` (S17)."""
-        namespace = f"{self.provider}/{self.place}/{self.namespace}"
-        above = (Scope(f"{self.provider}/{self.place}"), Scope(namespace))
-        return MappingProxyType({"exclusive": (Scope(str(self)),), "shared": above})
+        cluster = f"{self.provider}/{self.place}"
+        if self.kind == "node":
+            # One node of a cluster at a time: "#" stands in no name, so the slot is nobody's namespace.
+            return _scopes(exclusive=(str(self), f"{cluster}#node"), shared=(cluster,))
+        namespace = f"{cluster}/{self.namespace}"
+        if self.kind == "namespace":
+            return _scopes(exclusive=(namespace,), shared=(cluster,))
+        above = (cluster, namespace, *([str(self.workload)] if self.owner[0] and self.workload else []))
+        return _scopes(exclusive=(str(self),), shared=above)
+
+
+def _scopes(*, exclusive: tuple[str, ...], shared: tuple[str, ...]) -> Mapping[str, tuple[Scope, ...]]:
+    return MappingProxyType({"exclusive": tuple(map(Scope, exclusive)), "shared": tuple(map(Scope, shared))})
 
 
 def _check(pattern: re.Pattern[str], what: str, value: str) -> None:

@@ -51,6 +51,9 @@ class Applied:
 
     summary: str
     facts: dict[str, Any]
+    complete: bool = True
+    """False: something was done and the rest could not be done yet (a budget refused an eviction). The same step is checked,
+    planned and begun again after a while, so that a pause stops it in between; what it has done already it must find done."""
 
 
 class Action(Protocol):
@@ -60,7 +63,10 @@ class Action(Protocol):
     version: ClassVar[int]
     params: ClassVar[type[ActionParams]]
     target_kinds: ClassVar[frozenset[str]]
-    permissions: ClassVar[tuple[Permission, ...]]
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        """What all five methods together ask of the cluster for a target of this kind, and no more."""
+        ...
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         """What happens when the remedy is refuted and its playbook does not say (S24). May depend on the parameters: scaling out is

@@ -10,14 +10,21 @@ class Permission:
     group: str
     resource: str
     verb: str
+    everywhere: bool = False
+    """Of a cluster-scoped resource, or needed in all namespaces: granted by a ClusterRole and its ClusterRoleBinding."""
 
     def __str__(self) -> str:
         return f"{self.verb} on {self.resource}{f'.{self.group}' if self.group else ''}"
 
 
-READ_WORKLOADS = (
-    Permission("apps", "daemonsets", "get"),
-    Permission("apps", "deployments", "get"),
-    Permission("apps", "statefulsets", "get"),
-)
-"""What finding a target needs, whatever is then done to it."""
+_PLURALS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
+
+
+def read_workload(kind: str) -> tuple[Permission, ...]:
+    """What reading one kind of workload needs; nothing for a kind that is none."""
+    return (Permission("apps", _PLURALS[kind], "get"),) if kind in _PLURALS else ()
+
+
+def read_workloads(kind: str) -> tuple[Permission, ...]:
+    """What reading the workload of a target of this kind needs: its own kind, or any for what belongs to a workload."""
+    return read_workload(kind) or tuple(one for each in _PLURALS for one in read_workload(each))

@@ -38,7 +38,10 @@ class AlertResolved:
 
     name: ClassVar[str] = "alert_resolved"
     params: ClassVar[type[ConditionParams]] = Params
-    permissions: ClassVar[tuple[Permission, ...]] = ()
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del kind, params
+        return ()
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         del target, params

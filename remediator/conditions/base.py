@@ -15,6 +15,7 @@ from remediator.clients.alertmanager import AlertmanagerPeers
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.permissions import Permission
 from remediator.clients.prometheus import PrometheusClient
+from remediator.runs.plan import Plan
 from remediator.targets import Target
 
 
@@ -62,6 +63,8 @@ class Known:
     """When this verification began; None in ``when``."""
     absent_since: datetime | None = None
     """Since when every look of this condition had ``Look.absent``; None before the first and after a break."""
+    done: tuple[Plan, ...] = ()
+    """Plans of the steps that this run has done, oldest first: what was there before them is in their ``memory``. Empty in ``when``."""
     concerns: Callable[[Mapping[str, str]], bool] | None = None
     """Would an alert with these labels be matched by this playbook and resolve to this target? None: cannot be said, so an alert of
     another fingerprint (a new pod's) may be missed, and absence proves nothing (S26)."""
@@ -81,7 +84,10 @@ class Condition(Protocol):
 
     name: ClassVar[str]
     params: ClassVar[type[ConditionParams]]
-    permissions: ClassVar[tuple[Permission, ...]]
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        """What a look asks of the cluster for a target of this kind, and no more."""
+        ...
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         """Ask once. A read that fails is ``Answer.UNKNOWN`` with the reason in ``seen``, never an exception."""

@@ -24,7 +24,10 @@ class Promql:
 
     name: ClassVar[str] = "promql"
     params: ClassVar[type[ConditionParams]] = Params
-    permissions: ClassVar[tuple[Permission, ...]] = ()
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del kind, params
+        return ()
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         if world.prometheus is None:

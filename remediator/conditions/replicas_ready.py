@@ -6,7 +6,7 @@ from pydantic import Field
 
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
-from remediator.clients.permissions import READ_WORKLOADS, Permission
+from remediator.clients.permissions import Permission, read_workloads
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.errors import FactsMissingError
 from remediator.targets import Target
@@ -25,12 +25,17 @@ class ReplicasReady:
 
     name: ClassVar[str] = "replicas_ready"
     params: ClassVar[type[ConditionParams]] = Params
-    permissions: ClassVar[tuple[Permission, ...]] = READ_WORKLOADS
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del params
+        return read_workloads(kind)
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         del known
+        if target.workload is None:
+            return Look(Answer.UNKNOWN, f"{target.kind} {target.short} belongs to no workload")
         try:
-            workload = await world.kubernetes.workload(target)
+            workload = await world.kubernetes.workloads.read(target.workload)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         if workload.observed_generation < workload.generation:

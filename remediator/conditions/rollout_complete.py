@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.rollout import rollout_of
-from remediator.clients.permissions import READ_WORKLOADS, Permission
+from remediator.clients.permissions import Permission, read_workloads
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.errors import FactsMissingError
 from remediator.targets import Target
@@ -20,12 +20,17 @@ class RolloutComplete:
 
     name: ClassVar[str] = "rollout_complete"
     params: ClassVar[type[ConditionParams]] = Params
-    permissions: ClassVar[tuple[Permission, ...]] = READ_WORKLOADS
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del params
+        return read_workloads(kind)
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         del params, known
+        if target.workload is None:
+            return Look(Answer.UNKNOWN, f"{target.kind} {target.short} belongs to no workload")
         try:
-            workload = await world.kubernetes.workload(target)
+            workload = await world.kubernetes.workloads.read(target.workload)
         except (TargetNotFoundError, FactsMissingError) as error:
             # A workload that is gone is no "no": `not: {rollout_complete: {}}` must not hold because of it.
             return Look(Answer.UNKNOWN, str(error))

@@ -86,6 +86,9 @@ def namespaces(playbook: Playbook, facts: Facts) -> Denial | None:
         kind: Kind = "refuse" if facts.target_problem is None else facts.target_problem.kind
         return Denial("namespaces", "target_undetermined", kind, "without a target its namespace is not known")
     cluster, namespace = facts.target.place, facts.target.namespace
+    if facts.target.kind == "node":
+        text = f"settings clusters.{cluster}.nodes is not set: work on nodes moves pods of every namespace"
+        return Denial("namespaces", "nodes_not_allowed", "refuse", text)
     text = f"namespace {namespace} is not in settings clusters.{cluster}.namespaces"
     return Denial("namespaces", "namespace_not_allowed", "refuse", text, values={"namespace": namespace})
 

@@ -39,6 +39,7 @@ def _remedy_shape(remedy: Remedy) -> RemedyShape:
         within=timedelta(0) if verify is None else verify.within,
         hold=timedelta(0) if verify is None else verify.hold,
         if_refuted=remedy.if_refuted or default,
+        writes=remedy.writes,
     )
 
 

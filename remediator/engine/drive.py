@@ -136,7 +136,8 @@ class Drive:
                     fence=self._run.fence,
                     now=now,
                 )
-                await ledger.mark_changed(tx, self._run.id, now)
+                if self._playbook.remedies[self._cursor.remedy].writes:
+                    await ledger.mark_changed(tx, self._run.id, now)
                 again = "" if self._cursor.attempts == 1 else f" (attempt {self._cursor.attempts})"
                 await self._event(tx, "step_begun", f"{self._cursor.direction}: {plan.summary}{again}", now)
         if stopped is not None:
@@ -200,6 +201,7 @@ class Drive:
                 target=self._run.where,
                 now=self._now,
                 since=self._run.created_at,
+                done=await self._done_plans(connection),
                 asked_since=self._cursor.since,
                 absent_since=self._cursor.absent_since,
             )
@@ -208,6 +210,11 @@ class Drive:
         absent_since = (self._cursor.absent_since or self._now) if look.absent else None
         self._cursor = replace(self._cursor, absent_since=absent_since)
         return await self._tell(look.answer, f"looked: {look.answer}: {look.seen}")
+
+    async def _done_plans(self, connection: Connection) -> tuple[Plan, ...]:
+        """What conditions may compare the present with: the world before our own steps."""
+        steps = await journal.of_run(connection, self._run.id)
+        return tuple(Plan.from_json(step.plan) for step in steps if step.direction == "apply" and step.state == "done")
 
     async def _ask_person(self) -> Command | None:
         if self._run.answer is not None:

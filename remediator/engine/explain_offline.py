@@ -17,7 +17,7 @@ from remediator.engine.worlds import Worlds
 from remediator.playbooks.library import LoadedSet
 from remediator.playbooks.model import Playbook
 from remediator.settings import Settings
-from remediator.targets import InvalidTargetError, Target
+from remediator.targets import Target
 
 NOT_ASKED = [
     "the cluster: whether the target exists, which remedy applies, what it would do",
@@ -110,16 +110,8 @@ class _Offline:
         named = self._surveyor.named_target(playbook, self._source, alert.labels)
         if isinstance(named, Problem):
             return named, None
-        cluster, fields = named
-        kind, namespace, name = fields["kind"], fields["namespace"], fields["name"]
-        # A target of kind any is judged as a deployment: no guard that is asked here looks at the kind.
-        try:
-            target = Target.kubernetes(cluster, namespace, "deployment" if kind == "any" else kind, name)
-        except InvalidTargetError as error:
-            return Problem("target_undetermined", str(error)), None
-        return target, f"kubernetes/{cluster}/{namespace}/{kind}/{name}"
+        target = named.sketch()
+        return target, None if isinstance(target, Problem) else str(named)
 
     def _allowed(self, target: Target | Problem) -> bool | None:
-        if isinstance(target, Problem):
-            return None
-        return target.namespace in self._settings.clusters[target.place].namespaces
+        return None if isinstance(target, Problem) else facts.allowed(self._settings, target)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from remediator.alerts.severity import Severity
 from remediator.conditions.base import EpisodeView, Known
-from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder, Limits, PauseFact
+from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder, Limits, PauseFact, Problem
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
+from remediator.runs.plan import Plan
 from remediator.settings import Settings, Trusted
 from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, stopped
 from remediator.store.database import Connection
@@ -50,7 +51,7 @@ async def complete(
             connection,
             mode=mode,
             playbook=playbook.name,
-            target=str(target),
+            target=target.counted,
             budget_per=playbook.guards.budget.per,
             totals_per=settings.totals.per,
             now=now,
@@ -70,7 +71,7 @@ async def complete(
         playbook_present=playbook_present,
         target=target,
         target_problem=survey.target_problem,
-        namespace_allowed=_allowed(settings, target),
+        namespace_allowed=allowed(settings, target),
         own_ground=own_ground(settings, target),
         pauses=(*by_pause_file(settings.pause_file), *standing),
         said_no=said_no,
@@ -94,13 +95,18 @@ def own_ground(settings: Settings, target: Target | None) -> str | None:
     """What of remediator's own ground the target is, if any (S12)."""
     if target is None:
         return None
+    if target.kind == "node" and target.name == settings.own_node:
+        return f"its own node {target.name}"
     if target.namespace in _ALWAYS_OWN:
         return f"namespace {target.namespace}"
     if target.namespace == settings.own_namespace:
         return f"its own namespace {target.namespace}"
     spoken = {target.namespace, target.short}
     for place in (target.place, *settings.clusters[target.place].aliases):
-        spoken |= {str(replace(target, place=place)), f"{place}/{target.namespace}"}
+        spoken |= {str(replace(one, place=place)) for one in (target, target.workload) if one is not None}
+        spoken |= {f"{place}/{target.namespace}"}
+    if target.workload is not None:
+        spoken |= {target.workload.short}
     listed = next((entry for entry in settings.own_ground if entry in spoken), None)
     return None if listed is None else f"{listed} (settings.own_ground)"
 
@@ -115,6 +121,7 @@ async def known(
     target: Target | None,
     now: datetime,
     since: datetime | None,
+    done: tuple[Plan, ...] = (),
     asked_since: datetime | None = None,
     absent_since: datetime | None = None,
 ) -> Known:
@@ -143,6 +150,7 @@ async def known(
         variables=playbook.vars,
         episodes=same,
         watchdog_seen_at=None if watchdog is None else await episodes.last_seen(connection, watchdog),
+        done=done,
         asked_since=asked_since,
         absent_since=absent_since,
         concerns=concerns,
@@ -151,16 +159,15 @@ async def known(
 
 def _is_about(surveyor: Surveyor, playbook: Playbook, source: str, labels: Mapping[str, str], target: Target) -> bool:
     named = surveyor.named_target(playbook, source, labels)
-    if not isinstance(named, tuple):
-        return False
-    cluster, fields = named
-    return (cluster, fields["namespace"], fields["name"]) == (target.place, target.namespace, target.name)
+    return not isinstance(named, Problem) and named.could_be(target)
 
 
-def _allowed(settings: Settings, target: Target | None) -> bool | None:
+def allowed(settings: Settings, target: Target | None) -> bool | None:
+    """Do settings let remediator change anything there?"""
     if target is None:
         return None
-    return target.namespace in settings.clusters[target.place].namespaces
+    cluster = settings.clusters[target.place]
+    return cluster.nodes if target.kind == "node" else target.namespace in cluster.namespaces
 
 
 def by_pause_file(path: Path | None) -> tuple[PauseFact, ...]:

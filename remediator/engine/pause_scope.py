@@ -4,13 +4,17 @@ A pause of a misspelt name would stand, be listed, and stop nothing. So a name t
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from remediator.engine.refused import InvalidOrderError
 from remediator.settings import Settings
 from remediator.store.pauses import ALL
 from remediator.targets import InvalidTargetError, Target
 
-GRAMMAR = "all, playbook:<name>, namespace:<cluster>/<namespace>, target:kubernetes/<cluster>/<namespace>/<kind>/<name>"
+GRAMMAR = (
+    "all, playbook:<name>, namespace:<cluster>/<namespace>, target:kubernetes/<cluster>/<namespace>/<kind>/<name>, "
+    "target:kubernetes/<cluster>/node/<name>"
+)
 _FIELD = "scope"
 
 
@@ -38,20 +42,35 @@ def canonical(text: str, *, settings: Settings, playbooks: Collection[str]) -> s
                 target = Target.parse(value)
             except InvalidTargetError as error:
                 raise InvalidOrderError(_FIELD, str(error), GRAMMAR) from None
-            place = _allowed(settings, target.place, target.namespace)
-            return f"target:kubernetes/{place}/{target.kind}/{target.name}"
+            return f"target:{replace(target, place=_allowed_place(settings, target))}"
         case _:
             raise InvalidOrderError(_FIELD, f"{text[:200]!r} is no scope", GRAMMAR)
 
 
-def _allowed(settings: Settings, cluster: str, namespace: str) -> str:
-    """``<cluster>/<namespace>``, if settings let remediator change anything there."""
+def _allowed_place(settings: Settings, target: Target) -> str:
+    """The cluster's own name, if settings let remediator change such a target there."""
+    if target.namespace:
+        return _allowed(settings, target.place, target.namespace).partition("/")[0]
+    name = _cluster(settings, target.place)
+    if not settings.clusters[name].nodes:
+        message = f"nodes are never changed: settings clusters.{name}.nodes is not set"
+        raise InvalidOrderError(_FIELD, message, GRAMMAR)
+    return name
+
+
+def _cluster(settings: Settings, cluster: str) -> str:
     if not cluster and len(settings.clusters) == 1:
         cluster = next(iter(settings.clusters))
     name = settings.cluster_named(cluster)
     if name is None:
         listed = ", ".join(sorted(settings.clusters)) or "none, settings.clusters is empty"
         raise InvalidOrderError(_FIELD, f"there is no cluster {cluster[:80]!r}", listed)
+    return name
+
+
+def _allowed(settings: Settings, cluster: str, namespace: str) -> str:
+    """``<cluster>/<namespace>``, if settings let remediator change anything there."""
+    name = _cluster(settings, cluster)
     namespaces = settings.clusters[name].namespaces
     if namespace not in namespaces:
         listed = ", ".join(sorted(namespaces)) or "none"

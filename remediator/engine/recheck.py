@@ -71,13 +71,15 @@ class Recheck:
 
     async def _forward(self, cursor: Cursor) -> Checked:
         episode_labels = await self._labels()
-        survey = await self._tools.surveyor.find_target(self._playbook, self._run.source, episode_labels)
+        survey = await self._tools.surveyor.find_target(
+            self._playbook, self._run.source, episode_labels, held=self._run.where
+        )
         if survey.target is None or survey.world is None:
             problem = survey.target_problem or Problem("target_undetermined", "the target cannot be found")
             return Checked(Denied(problem.text), survey=survey)
         if survey.target != self._run.where:
             return Checked(Denied(f"the alert now leads to {survey.target}, not to {self._run.target}"), survey=survey)
-        if cursor.step == 0:
+        if cursor.step == 0 and not cursor.done:
             survey = replace(survey, remedy=await self._remedy(cursor, survey))
         else:
             survey = replace(survey, remedy=await self._step(cursor, survey))

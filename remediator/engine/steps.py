@@ -34,7 +34,7 @@ class Done:
     def state(self) -> str:
         """Of the journal's row: only what certainly changed nothing is ``failed``."""
         match self.event:
-            case Applied.DONE:
+            case Applied.DONE | Applied.PARTLY:
                 return "done"
             case Applied.LOST:
                 return "unsettled"
@@ -64,7 +64,8 @@ class Steps:
         except Exception as error:
             log.warning("apply_answer_lost", step=plan.action, error_type=type(error).__name__, error=str(error))
             return Done(Applied.LOST, error=f"answer lost: {error}")
-        return Done(Applied.DONE, summary=answered.summary, applied=asdict(answered))
+        event = Applied.DONE if answered.complete else Applied.PARTLY
+        return Done(event, summary=answered.summary, applied=asdict(answered))
 
     async def landed(self, step: StepRow) -> Look:
         """Does the world carry our mark of this step?"""

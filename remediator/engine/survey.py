@@ -14,13 +14,15 @@ from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.conditions.ask import ask
 from remediator.conditions.base import Known, Look, World
 from remediator.decision.facts import Asked, Problem, RemedyFacts
+from remediator.engine.finding import find
+from remediator.engine.named_target import NamedTarget, named_target
 from remediator.engine.places import cluster_of
 from remediator.engine.worlds import Worlds
 from remediator.errors import RemediatorError
-from remediator.playbooks.model import Playbook, Remedy, Step, TargetUndeterminedError
+from remediator.playbooks.model import Playbook, Remedy, Step
 from remediator.runs.plan import Plan
 from remediator.settings import Settings
-from remediator.targets import WORKLOAD_KINDS, InvalidTargetError, Target
+from remediator.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +43,30 @@ class Surveyor:
         self._settings = settings
         self._worlds = worlds
 
-    def named_target(
-        self, playbook: Playbook, source: str, labels: Mapping[str, str]
-    ) -> tuple[str, Mapping[str, str]] | Problem:
-        """The cluster and the filled fields of the playbook's target, without asking the cluster whether it exists."""
+    def named_target(self, playbook: Playbook, source: str, labels: Mapping[str, str]) -> NamedTarget | Problem:
+        """What the alert names, without asking the cluster whether it exists."""
         cluster = cluster_of(self._settings, source, labels)
         if isinstance(cluster, Problem):
             return cluster
         if not playbook.only.admits(cluster=cluster):
             return Problem("place_not_allowed", f"playbook {playbook.name} is only for other clusters than {cluster}")
-        if playbook.target is None or playbook.target.workload is None:
-            return Problem("target_not_built", "this release only acts on workloads")
-        try:
-            rendered = playbook.target.render(labels, playbook.vars)
-        except TargetUndeterminedError as error:
-            return Problem("target_undetermined", str(error))
-        return cluster, {**rendered.fields, "kind": playbook.target.workload.kind}
+        return named_target(playbook, cluster, labels)
 
-    async def find_target(self, playbook: Playbook, source: str, labels: Mapping[str, str]) -> Survey:
-        """Exactly one existing workload, or the problem."""
+    async def find_target(
+        self, playbook: Playbook, source: str, labels: Mapping[str, str], *, held: Target | None = None
+    ) -> Survey:
+        """Exactly one existing target, or the problem. ``held``: the target of the run that asks."""
         named = self.named_target(playbook, source, labels)
         if isinstance(named, Problem):
             return Survey(target_problem=named)
-        cluster, fields = named
-        world = self._worlds.of(cluster, source)
+        world = self._worlds.of(named.cluster, source)
         if world is None:
-            return Survey(target_problem=Problem("place_unreachable", f"no client for cluster {cluster}", "wait"))
-        kinds = WORKLOAD_KINDS if fields["kind"] == "any" else (fields["kind"],)
-        what = f"{fields['namespace']}/{fields['name']} in {cluster}"
-        try:
-            found = await world.kubernetes.find_workloads(cluster, fields["namespace"], fields["name"], kinds)
-        except InvalidTargetError as error:
-            return Survey(target_problem=Problem("target_undetermined", str(error)))
-        except RemediatorError as error:
-            missing = Problem("facts_missing", f"whether {what} exists could not be read: {error}", "wait")
-            return Survey(target_problem=missing, missing=(missing,))
-        if not found:
-            return Survey(target_problem=Problem("target_not_found", f"no {' or '.join(kinds)} {what}"))
-        if len(found) > 1:
-            kinds_found = " and ".join(target.kind for target in found)
-            return Survey(target_problem=Problem("target_ambiguous", f"{what} is a {kinds_found}; name the kind"))
-        return Survey(target=found[0], world=world)
+            problem = Problem("place_unreachable", f"no client for cluster {named.cluster}", "wait")
+            return Survey(target_problem=problem)
+        found = await find(named, world.kubernetes, held=held)
+        if isinstance(found, Target):
+            return Survey(target=found, world=world)
+        return Survey(target_problem=found, missing=(found,) if found.code == "facts_missing" else ())
 
     async def choose(
         self,

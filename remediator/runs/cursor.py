@@ -63,6 +63,8 @@ class RemedyShape:
     within: timedelta
     hold: timedelta
     if_refuted: Literal["undo", "keep"]
+    writes: bool = True
+    """False: its steps only look, and the run ends ``informed``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Cursor:
     """Steps of this remedy that changed the world and were not undone."""
     changed: bool = False
     """Something was changed in this run, in any remedy."""
+    parts_since: datetime | None = None
+    """Since when the present step has been done in parts."""
     hold_since: datetime | None = None
     """Since when the conditions hold without a break."""
     absent_since: datetime | None = None
@@ -118,10 +122,13 @@ class Cursor:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read back what ``to_json`` made."""
-        instants = {name: None if (at := document[name]) is None else datetime.fromisoformat(at) for name in _INSTANTS}
+        # A run of an earlier release has no parts_since.
+        instants = {
+            name: None if (at := document.get(name)) is None else datetime.fromisoformat(at) for name in _INSTANTS
+        }
         kinds = {name: None if document[name] is None else kind(document[name]) for name, kind in _KINDS.items()}
         return cls(**{**document, **instants, **kinds, "done": tuple(document["done"])})
 
 
-_INSTANTS = ("since", "hold_since", "absent_since", "restart_until")
+_INSTANTS = ("since", "parts_since", "hold_since", "absent_since", "restart_until")
 _KINDS = {"phase": Phase, "outcome": Outcome, "question": Question}

@@ -60,6 +60,8 @@ class Applied(Enum):
     DONE = "done"
     NOT_DONE = "not_done"
     """Certainly nothing changed; may be tried again."""
+    PARTLY = "partly"
+    """Something was done, and the rest could not be done yet."""
     LOST = "lost"
     """Sent, no answer."""
 

@@ -16,6 +16,8 @@
 
     An undo's EFFECT leads to the CHECK of the undo before it, and after the last one on as drawn. A person's word leads out of
     PERSON: landed yes as done; continue to the CHECK (or the look) that stopped; undo; everything else ends.
+    A step that could be done only in part goes back to CHECK, so that guards and a pause are asked before its next part.
+    A remedy whose steps only look ends ``informed`` after its last one.
     A cancel before a change ends it; after one: settle by LAND, LAST_LOOK, ended cancelled (S18).
     Driven in vain again and again (a defect of ours), it is ``stuck``: it ends, or goes to PERSON; never to a success.
     A rehearsal never verifies nor undoes, and asks nobody: after its last step it ends rehearsed (S14).
@@ -50,6 +52,8 @@ LAND_WITHIN = timedelta(minutes=5)
 """How long ``landed`` may answer unknown before a person is asked."""
 EFFECT_WITHIN = timedelta(minutes=10)
 """How long a step's effect may take when something waits for it."""
+PARTS_WITHIN = timedelta(minutes=30)
+"""How long a step may go on being done in parts (a drain waits for budgets) before it counts as stopped."""
 UNREAD_WITHIN = timedelta(minutes=5)
 """How long an undo is asked again while the world cannot be read, before a person is asked."""
 WATCH_FOR = timedelta(hours=1)
@@ -105,6 +109,8 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
             return _denied(cursor, event, shape, now)
         case Phase.APPLY, Applied.DONE:
             return _done(cursor, shape, now)
+        case Phase.APPLY, Applied.PARTLY:
+            return _partly(cursor, shape, now)
         case Phase.APPLY, Applied.NOT_DONE:
             return _again(cursor, "could not be sent", shape, now)
         case Phase.APPLY, Refused():
@@ -167,7 +173,7 @@ def _begin(cursor: Cursor, now: datetime) -> Next:
 
 def _later_remedies(cursor: Cursor, shape: Shape) -> range:
     """Remedies that a check may take instead of the present one: later ones, and only while it has changed nothing (S7)."""
-    if cursor.direction == "undo" or cursor.step > 0:
+    if cursor.direction == "undo" or cursor.step > 0 or cursor.done:
         return range(0)
     return range(cursor.remedy + 1, len(shape.remedies))
 
@@ -218,17 +224,43 @@ def _done(cursor: Cursor, shape: Shape, now: datetime) -> Next:
             if cursor.cancelled
             else (_enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT)
         )
-    cursor = replace(cursor, changed=True, done=(*cursor.done, cursor.step))
+    remedy = _remedy(cursor, shape)
+    if remedy.writes:
+        cursor = _changed(cursor)
     if cursor.cancelled:
         return _after_cancel(cursor, shape, now)
-    last = cursor.step + 1 == _remedy(cursor, shape).steps
+    last = cursor.step + 1 == remedy.steps
     if shape.rehearsal:
         if last:
             return _end(cursor, Outcome.REHEARSED, "nothing was changed", now)
         return _next_step(cursor, now)
+    if last and not remedy.writes:
+        return _end(cursor, Outcome.INFORMED, "there was nothing to change; people have what was seen", now)
     if last:
         return _enter(cursor, Phase.VERIFY, now), Do.LOOK_VERIFY
     return _enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT
+
+
+def _changed(cursor: Cursor) -> Cursor:
+    done = cursor.done if cursor.step in cursor.done else (*cursor.done, cursor.step)
+    return replace(cursor, changed=True, done=done)
+
+
+def _partly(cursor: Cursor, shape: Shape, now: datetime) -> Next:
+    """The same step again after a while, through CHECK; its attempts are counted anew, since this one did something."""
+    if shape.rehearsal:
+        return _done(cursor, shape, now)
+    if cursor.direction == "apply":
+        cursor = _changed(cursor)
+    cursor = replace(cursor, parts_since=cursor.parts_since or now, attempts=0)
+    if cursor.cancelled:
+        return _after_cancel(cursor, shape, now)
+    if cursor.parts_since is not None and now - cursor.parts_since < PARTS_WITHIN:
+        return _enter(cursor, Phase.CHECK, now), Wait(now + shape.look)
+    why = f"step {cursor.step + 1} could be done only in part within {PARTS_WITHIN.seconds // 60} minutes"
+    if cursor.direction == "undo":
+        return _ask(cursor, Question.UNDO_FAILED, why, now)
+    return _stop(cursor, why, now)
 
 
 def _effect(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next:
@@ -280,7 +312,7 @@ def _undo_next(cursor: Cursor, shape: Shape, now: datetime) -> Next:
     """Undo the last step that stands; when none does, go on as after a remedy that changed nothing."""
     if not cursor.done:
         return _next_remedy(cursor, shape, now)
-    undo = replace(cursor, direction="undo", step=cursor.done[-1], attempts=0)
+    undo = replace(cursor, direction="undo", step=cursor.done[-1], attempts=0, parts_since=None)
     return _enter(undo, Phase.CHECK, now), Do.CHECK
 
 
@@ -290,12 +322,15 @@ def _next_remedy(cursor: Cursor, shape: Shape, now: datetime) -> Next:
     if cursor.remedy + 1 == len(shape.remedies):
         left = "" if cursor.done else ", and was undone"
         return _end(cursor, Outcome.REFUTED, f"no remedy is left{left}", now)
-    following = replace(cursor, direction="apply", remedy=cursor.remedy + 1, step=0, attempts=0, done=())
+    following = replace(
+        cursor, direction="apply", remedy=cursor.remedy + 1, step=0, attempts=0, done=(), parts_since=None
+    )
     return _enter(following, Phase.CHECK, now), Do.CHECK
 
 
 def _next_step(cursor: Cursor, now: datetime) -> Next:
-    return _enter(replace(cursor, step=cursor.step + 1, attempts=0), Phase.CHECK, now), Do.CHECK
+    following = replace(cursor, step=cursor.step + 1, attempts=0, parts_since=None)
+    return _enter(following, Phase.CHECK, now), Do.CHECK
 
 
 def _stop(cursor: Cursor, reason: str, now: datetime) -> Next:

@@ -18,7 +18,11 @@ def scopes_of(playbook: str, target: Target | None) -> tuple[str, ...]:
     """Every pause scope that covers this playbook and target."""
     scopes: tuple[str, ...] = (ALL, f"playbook:{playbook}")
     if target is not None:
-        scopes += (f"namespace:{target.place}/{target.namespace}", f"target:{target}")
+        scopes += (f"target:{target}",)
+        if target.namespace:
+            scopes += (f"namespace:{target.place}/{target.namespace}",)
+        if target.workload not in (None, target):
+            scopes += (f"target:{target.workload}",)
     return scopes
 
 

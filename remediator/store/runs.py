@@ -123,7 +123,7 @@ async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: d
         )
     )
     await ledger.reserve(
-        tx, run_id=run_id, mode=admission.mode, playbook=admission.playbook, target=str(admission.target), now=now
+        tx, run_id=run_id, mode=admission.mode, playbook=admission.playbook, target=admission.target.counted, now=now
     )
     return run_id
 

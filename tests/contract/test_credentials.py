@@ -47,11 +47,11 @@ async def test_a_new_token_is_taken_within_a_minute(tmp_path: Path, clock: Manua
             Cluster(kubeconfig=path, loopback_only=True), name="prod", dry_run=True, clock=clock, timeout_s=5
         )
         with pytest.raises(FactsMissingError, match="401"):
-            await client.workload(CHECKOUT)
+            await client.workloads.read(CHECKOUT)
         token.write_text("new")
         await clock.advance(59)
         with pytest.raises(FactsMissingError, match="401"):
-            await client.workload(CHECKOUT)
+            await client.workloads.read(CHECKOUT)
         await clock.advance(1)
-        assert (await client.workload(CHECKOUT)).replicas == 3
+        assert (await client.workloads.read(CHECKOUT)).replicas == 3
         await client.close()

@@ -7,15 +7,27 @@ import pytest
 
 from remediator.actions import ACTIONS
 from remediator.actions.base import Action, ActionContext
-from remediator.clients.kubernetes.client import WRITES, KubernetesClient
+from remediator.clients.kubernetes.api import WRITES, KubernetesApi
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.permissions import Permission
 from remediator.errors import NotSentError, PermanentError
 from remediator.runs.plan import Fidelity
+from remediator.sandbox import workloads
 from remediator.sandbox.world import World
 from tests.contract.conftest import CHECKOUT, may_write
 
 INTENT = "int_00000000000000000000000001"
 PARAMS: dict[str, dict[str, Any]] = {"kubernetes.rollout_restart": {}, "kubernetes.scale": {"to": 5}}
 """A new action needs a line here: without one the test below fails."""
+
+
+PATH = "/apis/apps/v1/namespaces/shop/deployments/checkout"
+MAY = Permission("apps", "deployments", "get")
+
+
+async def world_with_checkout(world: World) -> None:
+    world.deploy("shop", "checkout")
+    await world.rolled_out("shop", "checkout")
 
 
 def versions(world: World) -> dict[tuple[str, str, str], str]:
@@ -60,49 +72,42 @@ async def test_a_dry_run_says_what_the_real_server_would_refuse(
 async def test_the_client_forgetting_the_mark_is_caught_by_the_transport(world: World, dry: KubernetesClient) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
-    workload = await dry.workload(CHECKOUT)
+    workload = await dry.workloads.read(CHECKOUT)
     dry._api.dry_run = False
     with may_write():
         with pytest.raises(NotSentError, match="S21"):
-            await dry.restart(workload, INTENT, dry.now())
+            await dry.workloads.restart(workload, INTENT, dry.now())
         with pytest.raises(NotSentError, match="S21"):
-            await dry.scale(CHECKOUT, 5, workload.resource_version, INTENT)
+            await dry.workloads.scale(CHECKOUT, 5, workload.resource_version, INTENT)
     assert not [received for received in world.kubernetes.requests if received.writes]
 
 
 async def test_every_method_that_is_not_listed_as_a_write_only_reads(world: World, dry: KubernetesClient) -> None:
     """A new writing method must be listed in WRITES, and so meets the test that follows."""
-    world.deploy("shop", "checkout")
-    await world.rolled_out("shop", "checkout")
-    workload = await dry.workload(CHECKOUT)
-    calls: dict[str, tuple[Any, ...]] = {
-        "workload": (CHECKOUT,),
-        "find_workloads": ("prod", "shop", "checkout"),
-        "pods_of": (workload,),
-        "autoscalers_of": (workload,),
-        "restart_marked_by": (workload, INTENT),
-    }
+    await world_with_checkout(world)
+    calls: dict[str, tuple[Any, ...]] = {"get": (PATH, MAY), "text": (PATH, MAY)}
     methods = {
-        name
-        for name, _ in inspect.getmembers(KubernetesClient, inspect.iscoroutinefunction)
-        if not name.startswith("_")
+        name for name, _ in inspect.getmembers(KubernetesApi, inspect.iscoroutinefunction) if not name.startswith("_")
     }
     assert methods == set(calls) | WRITES | {"close"}
     for name, arguments in calls.items():
-        await getattr(dry, name)(*arguments)
+        await getattr(dry._api, name)(*arguments)
     assert not [received for received in world.kubernetes.requests if received.writes]
 
 
 async def test_every_write_goes_out_marked(world: World, dry: KubernetesClient) -> None:
-    world.deploy("shop", "checkout")
-    await world.rolled_out("shop", "checkout")
-    workload = await dry.workload(CHECKOUT)
-    calls: dict[str, tuple[Any, ...]] = {
-        "restart": (workload, INTENT, dry.now()),
-        "scale": (CHECKOUT, 5, workload.resource_version, INTENT),
+    await world_with_checkout(world)
+    uid = world.kubernetes.get("deployments", "shop", "checkout")["metadata"]["uid"]
+    made = {**workloads.manifest("deployments", "shop", "other"), "apiVersion": "apps/v1", "kind": "Deployment"}
+    calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+        "patch": ((PATH, MAY, {"spec": {"replicas": 5}}), {"field_manager": "remediator"}),
+        "create": ((PATH.rpartition("/")[0], MAY, made), {"field_manager": "remediator"}),
+        "delete": ((PATH, MAY), {"uid": uid}),
     }
     assert set(calls) == WRITES
-    for name, arguments in calls.items():
-        await getattr(dry, name)(*arguments)
+    before = versions(world)
+    for name, (arguments, named) in calls.items():
+        await getattr(dry._api, name)(*arguments, **named)
     sent = [received for received in world.kubernetes.requests if received.writes]
-    assert [received.dry_run for received in sent] == ["All", "All"]
+    assert [received.dry_run for received in sent] == ["All"] * len(WRITES)
+    assert versions(world) == before

@@ -17,15 +17,15 @@ INTENT = "int_0123456789abcdefghjkmnpqrs"
 
 
 async def restart(client: KubernetesClient) -> None:
-    workload = await client.workload(CHECKOUT)
+    workload = await client.workloads.read(CHECKOUT)
     with may_write():
-        await client.restart(workload, INTENT, client.now())
+        await client.workloads.restart(workload, INTENT, client.now())
 
 
 async def scale(client: KubernetesClient) -> None:
-    workload = await client.workload(CHECKOUT)
+    workload = await client.workloads.read(CHECKOUT)
     with may_write():
-        await client.scale(CHECKOUT, 5, workload.resource_version, INTENT)
+        await client.workloads.scale(CHECKOUT, 5, workload.resource_version, INTENT)
 
 
 WRITES = pytest.mark.parametrize("write", [restart, scale])
@@ -79,7 +79,7 @@ async def test_a_failed_read_is_a_missing_fact(world: World, kubernetes: Kuberne
     world.deploy("shop", "checkout")
     world.kubernetes.faults.add(match="GET *", kind=kind)
     with pytest.raises(FactsMissingError):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"metadata": {"name": 7}}', b"\xff\xfe"])
@@ -88,7 +88,7 @@ async def test_a_read_that_is_answered_with_something_else_is_a_missing_fact(
 ) -> None:
     world.kubernetes.faults.add(match="GET *", kind="status 200", body=body)
     with pytest.raises(FactsMissingError):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 @WRITES
@@ -126,16 +126,16 @@ async def test_retry_after_is_handed_on(world: World, kubernetes: KubernetesClie
 async def test_a_refused_connection_changed_nothing(world: World, kubernetes: KubernetesClient) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
-    workload = await kubernetes.workload(CHECKOUT)
+    workload = await kubernetes.workloads.read(CHECKOUT)
     await world.kubernetes.stop()
     with may_write():
         # This one may still go out on the kept connection, which is closed by now: then its outcome is not known.
         with pytest.raises((TransientError, OutcomeUnknownError)):
-            await kubernetes.restart(workload, INTENT, kubernetes.now())
+            await kubernetes.workloads.restart(workload, INTENT, kubernetes.now())
         with pytest.raises(TransientError, match="not sent"):
-            await kubernetes.restart(workload, INTENT, kubernetes.now())
+            await kubernetes.workloads.restart(workload, INTENT, kubernetes.now())
     with pytest.raises(FactsMissingError):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 async def test_a_denied_write_names_the_missing_permission(world: World, kubernetes: KubernetesClient) -> None:
@@ -151,13 +151,13 @@ async def test_a_denied_read_names_the_missing_permission(world: World, kubernet
     world.deploy("shop", "checkout")
     world.kubernetes.deny("get", "deployments")
     with pytest.raises(FactsMissingError, match=r"missing permission: get on deployments\.apps"):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 async def test_a_target_that_does_not_exist_is_an_error_of_its_own(world: World, kubernetes: KubernetesClient) -> None:
     world.kubernetes.add_namespace("shop")
     with pytest.raises(TargetNotFoundError, match="not found"):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 async def test_a_path_that_the_server_does_not_serve_is_not_a_missing_target(
@@ -166,35 +166,35 @@ async def test_a_path_that_the_server_does_not_serve_is_not_a_missing_target(
     world.deploy("shop", "checkout")
     world.kubernetes.faults.add(match="GET *", kind="status 404", body=b'{"kind":"Status","code":404,"details":{}}')
     with pytest.raises(FactsMissingError):
-        await kubernetes.workload(CHECKOUT)
+        await kubernetes.workloads.read(CHECKOUT)
 
 
 async def test_the_target_of_another_cluster_is_never_read_here(kubernetes: KubernetesClient) -> None:
     with pytest.raises(ValueError, match="not in cluster"):
-        await kubernetes.workload(Target.kubernetes("staging", "shop", "deployment", "checkout"))
+        await kubernetes.workloads.read(Target.kubernetes("staging", "shop", "deployment", "checkout"))
 
 
 async def test_a_stale_version_conflicts_and_changes_nothing(world: World, kubernetes: KubernetesClient) -> None:
     world.deploy("shop", "checkout")
     await world.rolled_out("shop", "checkout")
-    workload = await kubernetes.workload(CHECKOUT)
+    workload = await kubernetes.workloads.read(CHECKOUT)
     with may_write():
-        await kubernetes.scale(CHECKOUT, 4, workload.resource_version, INTENT)
+        await kubernetes.workloads.scale(CHECKOUT, 4, workload.resource_version, INTENT)
         with pytest.raises(ConflictError):
-            await kubernetes.scale(CHECKOUT, 5, workload.resource_version, INTENT)
+            await kubernetes.workloads.scale(CHECKOUT, 5, workload.resource_version, INTENT)
     assert world.kubernetes.get("deployments", "shop", "checkout")["spec"]["replicas"] == 4
 
 
 async def test_kinds_are_looked_up_and_ambiguity_is_seen(world: World, kubernetes: KubernetesClient) -> None:
     world.deploy("shop", "checkout")
-    found = await kubernetes.find_workloads("prod", "shop", "checkout")
+    found = await kubernetes.workloads.find("prod", "shop", "checkout")
     assert found == (CHECKOUT,)
     world.deploy("shop", "checkout", plural="statefulsets")
-    assert len(await kubernetes.find_workloads("prod", "shop", "checkout")) == 2
-    assert await kubernetes.find_workloads("prod", "shop", "nothing") == ()
+    assert len(await kubernetes.workloads.find("prod", "shop", "checkout")) == 2
+    assert await kubernetes.workloads.find("prod", "shop", "nothing") == ()
     world.kubernetes.deny("get", "daemonsets")
     with pytest.raises(FactsMissingError):
-        await kubernetes.find_workloads("prod", "shop", "checkout")
+        await kubernetes.workloads.find("prod", "shop", "checkout")
 
 
 async def test_pods_of_a_workload_leave_out_those_of_another(world: World, kubernetes: KubernetesClient) -> None:
@@ -205,7 +205,7 @@ async def test_pods_of_a_workload_leave_out_those_of_another(world: World, kuber
     }
     world.kubernetes.put("pods", stray)
     await world.kubernetes.until(lambda: _waiting(world))
-    pods = await kubernetes.pods_of(await kubernetes.workload(CHECKOUT))
+    pods = await kubernetes.pods.of(await kubernetes.workloads.read(CHECKOUT))
     assert len(pods) == 2
     assert {pod.waiting for pod in pods} == {"CrashLoopBackOff"}
     assert not any(pod.ready for pod in pods)
@@ -222,7 +222,7 @@ async def test_a_finished_rollout_reads_as_done(world: World, kubernetes: Kubern
     world.deploy("shop", "checkout", plural=plural)
     await world.rolled_out("shop", "checkout", plural=plural)
     target = Target.kubernetes("prod", "shop", plural.removesuffix("s"), "checkout")
-    assert rollout_of(await kubernetes.workload(target)).done
+    assert rollout_of(await kubernetes.workloads.read(target)).done
 
 
 async def test_owners_are_seen(world: World, kubernetes: KubernetesClient) -> None:
@@ -235,7 +235,7 @@ async def test_owners_are_seen(world: World, kubernetes: KubernetesClient) -> No
             "meta.helm.sh/release-name": "rel",
         },
     )
-    workload = await kubernetes.workload(CHECKOUT)
+    workload = await kubernetes.workloads.read(CHECKOUT)
     assert workload.owners == ("Argo CD application shop-app", "Flux helm release shop", "Helm release rel")
 
 
@@ -243,8 +243,8 @@ async def test_owners_are_seen(world: World, kubernetes: KubernetesClient) -> No
 async def test_a_list_that_is_none_is_not_an_empty_one(world: World, kubernetes: KubernetesClient, body: bytes) -> None:
     """Else an unreadable answer would say that no autoscaler owns the workload."""
     world.deploy("shop", "checkout")
-    workload = await kubernetes.workload(CHECKOUT)
-    for ask in (kubernetes.autoscalers_of, kubernetes.pods_of):
+    workload = await kubernetes.workloads.read(CHECKOUT)
+    for ask in (kubernetes.autoscalers.of, kubernetes.pods.of):
         world.kubernetes.faults.add(match="GET *", kind="status 200", body=body)
         with pytest.raises(FactsMissingError):
             await ask(workload)

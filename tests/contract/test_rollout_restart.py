@@ -10,7 +10,8 @@ from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.errors import ConflictError
-from remediator.clients.kubernetes.workload import INTENT, RESTARTED_AT
+from remediator.clients.kubernetes.marks import INTENT
+from remediator.clients.kubernetes.workload import RESTARTED_AT
 from remediator.errors import FactsMissingError, OutcomeUnknownError, OvertakenError
 from remediator.runs.plan import Plan
 from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, REPLICA_SETS, Object
@@ -54,14 +55,14 @@ async def apply(ctx: ActionContext, plan: Plan, intent: str = FIRST) -> Any:
 async def test_every_pod_is_replaced_and_the_effect_is_seen(world: World, ctx: ActionContext, plural: str) -> None:
     await up(world, plural)
     target = Target.kubernetes("prod", "shop", plural.removesuffix("s"), "checkout")
-    before = {pod.uid for pod in await ctx.kubernetes.pods_of(await ctx.kubernetes.workload(target))}
+    before = {pod.uid for pod in await ctx.kubernetes.pods.of(await ctx.kubernetes.workloads.read(target))}
     plan = await RESTART.plan(ctx, target, PARAMS)
     applied = await apply(ctx, plan)
     assert (await RESTART.verify(ctx, plan, applied)).answer is Answer.NO
     await world.rolled_out("shop", "checkout", plural=plural)
     assert (await RESTART.verify(ctx, plan, applied)).answer is Answer.YES
-    workload = await ctx.kubernetes.workload(target)
-    after = {pod.uid for pod in await ctx.kubernetes.pods_of(workload) if not pod.terminating}
+    workload = await ctx.kubernetes.workloads.read(target)
+    after = {pod.uid for pod in await ctx.kubernetes.pods.of(workload) if not pod.terminating}
     assert len(after) == 3
     assert not before & after
     assert workload.intent == FIRST
@@ -265,7 +266,7 @@ async def test_landed_finds_the_mark_in_the_history_after_somebody_rolled_back(
     metadata = {**old["metadata"], "annotations": dict(before["metadata"].get("annotations") or {})}
     undone = {**old, "metadata": metadata, "spec": {**old["spec"], "template": before["spec"]["template"]}}
     world.kubernetes.store.update(resource, old, undone, Writer("kubectl"))
-    assert (await ctx.kubernetes.workload(target)).intent is None
+    assert (await ctx.kubernetes.workloads.read(target)).intent is None
     assert (await RESTART.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.YES
     assert (await RESTART.landed(ctx, plan, SECOND, BEGUN)).answer is Answer.NO
 
@@ -283,7 +284,7 @@ async def test_landed_finds_the_mark_on_the_object_when_template_and_history_los
     for revision in world.kubernetes.store.all(REPLICA_SETS, "shop"):
         if INTENT in revision["spec"]["template"]["metadata"].get("annotations", {}):
             world.kubernetes.store.remove(REPLICA_SETS, revision, Writer("deployment-controller", external=False))
-    assert (await ctx.kubernetes.workload(CHECKOUT)).intent is None
+    assert (await ctx.kubernetes.workloads.read(CHECKOUT)).intent is None
     assert (await RESTART.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.YES
 
 

@@ -9,7 +9,7 @@ from remediator.actions import action_named
 from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.actions.kubernetes.scale import Params
 from remediator.answers import Answer
-from remediator.clients.kubernetes.client import scale_manager
+from remediator.clients.kubernetes.marks import intent_manager
 from remediator.errors import FactsMissingError, OutcomeUnknownError, OvertakenError, TransientError
 from remediator.runs.plan import Plan
 from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, Object
@@ -94,7 +94,7 @@ async def test_the_plan_is_what_is_sent(world: World, ctx: ActionContext) -> Non
     (call,) = plan.calls
     assert (sent.method, sent.path) == (call.verb, call.resource)
     assert sent.path.endswith("/deployments/checkout/scale")
-    assert sent.query["fieldManager"] == scale_manager(FIRST)
+    assert sent.query["fieldManager"] == intent_manager(FIRST)
     body = sent.json()
     body["metadata"]["resourceVersion"] = "<as read just before>"
     assert body == call.body
@@ -182,7 +182,9 @@ async def test_a_restart_in_between_does_not_overtake_the_plan(world: World, ctx
     await up(world)
     plan = await SCALE.plan(ctx, CHECKOUT, OUT)
     with may_write():
-        await ctx.kubernetes.restart(await ctx.kubernetes.workload(CHECKOUT), SECOND, ctx.kubernetes.now())
+        await ctx.kubernetes.workloads.restart(
+            await ctx.kubernetes.workloads.read(CHECKOUT), SECOND, ctx.kubernetes.now()
+        )
     await apply(ctx, plan)
     assert replicas(world) == 5
 

@@ -24,8 +24,8 @@ def writes(world: World) -> list[str]:
 
 
 async def restart(client: KubernetesClient) -> None:
-    workload = await client.workload(CHECKOUT)
-    await client.restart(workload, INTENT, client.now())
+    workload = await client.workloads.read(CHECKOUT)
+    await client.workloads.restart(workload, INTENT, client.now())
 
 
 async def test_a_live_write_without_a_permit_is_refused_unsent(world: World, kubernetes: KubernetesClient) -> None:
@@ -179,9 +179,9 @@ async def test_the_token_goes_with_every_request_and_into_no_message(world: Worl
         client = await connect(
             Cluster(kubeconfig=path), name="prod", dry_run=True, clock=SystemClock(), timeout_s=TIMEOUT_S
         )
-        assert (await client.workload(CHECKOUT)).replicas == 3
+        assert (await client.workloads.read(CHECKOUT)).replicas == 3
         guarded.kubernetes.faults.add(kind="reset")
         with pytest.raises(FactsMissingError) as failed:
-            await client.workload(CHECKOUT)
+            await client.workloads.read(CHECKOUT)
         await client.close()
     assert "the-token" not in f"{failed.value!r} {failed.value.__cause__!r}"

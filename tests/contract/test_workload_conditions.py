@@ -41,7 +41,7 @@ async def test_the_old_complete_rollout_is_not_taken_for_the_new_one(
     await world.rolled_out("shop", "checkout")
     world.kubernetes.health.set("deployments", "shop", "checkout", "healthy", "slow")
     with may_write():
-        await kubernetes.restart(await kubernetes.workload(CHECKOUT), "int_1", kubernetes.now())
+        await kubernetes.workloads.restart(await kubernetes.workloads.read(CHECKOUT), "int_1", kubernetes.now())
     assert (await look(kubernetes, "rollout_complete")).answer is Answer.NO
 
 

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from remediator.actions import ACTIONS
 from remediator.cli.program import app
-from remediator.clients.permissions import READ_WORKLOADS
 from remediator.conditions import CONDITIONS
+from remediator.engine.finding import permissions_to_find
+from remediator.targets import WORKLOAD_KINDS
 from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows, section
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
@@ -19,11 +20,13 @@ INSTRUCTIONS = [line.strip() for line in DOCKERFILE.splitlines() if line.strip()
 
 def declared() -> set[tuple[str, str, str]]:
     """What the code beside the actions and conditions says that it needs: group, resource, verb."""
-    permissions = {*READ_WORKLOADS}
-    for action in ACTIONS:
-        permissions |= set(action.permissions)
-    for condition in CONDITIONS:
-        permissions |= set(condition.permissions)
+    permissions = set(permissions_to_find("workload"))
+    for kind in WORKLOAD_KINDS:
+        for action in ACTIONS:
+            if kind in action.target_kinds:
+                permissions |= set(action.permissions(kind, None))
+        for condition in CONDITIONS:
+            permissions |= set(condition.permissions(kind, None))
     return {(one.group, one.resource, one.verb) for one in permissions}
 
 

@@ -36,7 +36,7 @@ async def target_of_plan(ctx: ActionContext, target: Target) -> Workload:
             f"{target} is a {target.kind}; this release acts on {' and '.join(sorted(BUILT_FOR))} only",
         )
     try:
-        return await ctx.kubernetes.workload(target)
+        return await ctx.kubernetes.workloads.read(target)
     except TargetNotFoundError as error:
         raise PlanRefusedError("target_not_found", f"{target} does not exist ({error})") from None
 
@@ -74,7 +74,7 @@ async def write_fresh(
     """
     for reads_left in reversed(range(READS)):
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
             if workload.uid != plan.uid:
                 raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
             if marked(workload):

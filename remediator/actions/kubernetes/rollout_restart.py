@@ -16,11 +16,13 @@ from remediator.actions.kubernetes.fresh_write import (
     write_fresh,
 )
 from remediator.answers import Answer
-from remediator.clients.kubernetes.client import path_of
 from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.marks import INTENT
+from remediator.clients.kubernetes.names import RESOURCES, path_of
 from remediator.clients.kubernetes.rollout import rollout_of
-from remediator.clients.kubernetes.workload import INTENT, RESTARTED_AT, Workload, restart_body
-from remediator.clients.permissions import Permission
+from remediator.clients.kubernetes.workload import RESTARTED_AT, Workload, restart_body
+from remediator.clients.kubernetes.workloads import HISTORY
+from remediator.clients.permissions import Permission, read_workload
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError
 from remediator.runs.plan import Call, Change, Fidelity, Plan
@@ -40,14 +42,11 @@ class RolloutRestart:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = BUILT_FOR
-    permissions: ClassVar[tuple[Permission, ...]] = (
-        Permission("apps", "deployments", "get"),
-        Permission("apps", "deployments", "patch"),
-        Permission("apps", "statefulsets", "get"),
-        Permission("apps", "statefulsets", "patch"),
-        Permission("apps", "replicasets", "list"),
-        Permission("apps", "controllerrevisions", "list"),
-    )
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del params
+        workload = RESOURCES[kind]
+        return (*read_workload(kind), workload.permission("patch"), RESOURCES[HISTORY[kind]].permission("list"))
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         del params
@@ -78,7 +77,7 @@ class RolloutRestart:
             return _present(workload)
 
         async def write(workload: Workload) -> Applied:
-            after = await ctx.kubernetes.restart(workload, intent_id, ctx.kubernetes.now())
+            after = await ctx.kubernetes.workloads.restart(workload, intent_id, ctx.kubernetes.now())
             return Applied(plan.summary, {"generation": after.generation, "template": after.template_hash})
 
         return await write_fresh(
@@ -88,12 +87,12 @@ class RolloutRestart:
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
         del begun_at  # the mark names the intent itself
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
             if workload.uid != plan.uid:
                 return Look(
                     Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to be restarted is gone"
                 )
-            marked = await ctx.kubernetes.restart_marked_by(workload, intent_id)
+            marked = await ctx.kubernetes.workloads.restart_marked_by(workload, intent_id)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         where = f"annotation {INTENT}={intent_id}"
@@ -104,7 +103,7 @@ class RolloutRestart:
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied  # the read is newer than our write, so its generation is ours or a later one
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         if workload.uid != plan.uid:

@@ -16,10 +16,12 @@ from remediator.actions.kubernetes.fresh_write import (
     write_fresh,
 )
 from remediator.answers import Answer
-from remediator.clients.kubernetes.client import FIELD_MANAGER, path_of, scale_manager, scale_marked_by
 from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.marks import FIELD_MANAGER, intent_manager
+from remediator.clients.kubernetes.names import RESOURCES, path_of
 from remediator.clients.kubernetes.workload import Autoscaler, Workload, scale_body
-from remediator.clients.permissions import Permission
+from remediator.clients.kubernetes.workloads import scale_marked_by
+from remediator.clients.permissions import Permission, read_workload
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError
 from remediator.runs.plan import Call, Change, Fidelity, Plan
@@ -68,13 +70,11 @@ class Scale:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = BUILT_FOR
-    permissions: ClassVar[tuple[Permission, ...]] = (
-        Permission("apps", "deployments", "get"),
-        Permission("apps", "deployments/scale", "patch"),
-        Permission("apps", "statefulsets", "get"),
-        Permission("apps", "statefulsets/scale", "patch"),
-        Permission("autoscaling", "horizontalpodautoscalers", "list"),
-    )
+
+    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
+        del params
+        autoscalers = RESOURCES["horizontalpodautoscaler"].permission("list")
+        return (*read_workload(kind), RESOURCES[kind].permission("patch", "scale"), autoscalers)
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         """More replicas are kept, fewer are put back (S24). ``to`` says no direction: what was before is put back."""
@@ -82,7 +82,7 @@ class Scale:
 
     async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
         workload = await target_of_plan(ctx, target)
-        if autoscalers := await ctx.kubernetes.autoscalers_of(workload):
+        if autoscalers := await ctx.kubernetes.autoscalers.of(workload):
             raise PlanRefusedError("autoscaler_owns_size", _way_out(autoscalers[0]))
         if workload.replicas == 0:
             raise PlanRefusedError(
@@ -113,7 +113,7 @@ class Scale:
         wanted = int(plan.changes[0].after)
 
         async def present(workload: Workload) -> Dependencies:
-            autoscalers = await ctx.kubernetes.autoscalers_of(workload)
+            autoscalers = await ctx.kubernetes.autoscalers.of(workload)
             return {
                 "uid": workload.uid,
                 "replicas": workload.replicas,
@@ -125,14 +125,14 @@ class Scale:
             return scale_marked_by(workload, intent_id)
 
         async def write(workload: Workload) -> Applied:
-            after = await ctx.kubernetes.scale(plan.target, wanted, workload.resource_version, intent_id)
+            after = await ctx.kubernetes.workloads.scale(plan.target, wanted, workload.resource_version, intent_id)
             return Applied(plan.summary, {"replicas": after.replicas})
 
         return await write_fresh(ctx, plan, present=present, marked=marked, write=write)
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         if workload.uid != plan.uid:
@@ -155,7 +155,7 @@ class Scale:
         del applied  # the plan says how many there are to be
         wanted = int(plan.changes[0].after)
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         if workload.uid != plan.uid:
@@ -172,13 +172,13 @@ class Scale:
         """Raises FactsMissingError when it cannot be read who wrote last, OvertakenError never: what is not ours is left alone."""
         before, after = int(plan.changes[0].before), int(plan.changes[0].after)
         try:
-            workload = await ctx.kubernetes.workload(plan.target)
+            workload = await ctx.kubernetes.workloads.read(plan.target)
         except TargetNotFoundError:
             return None
-        mark = scale_manager(intent_id)
+        mark = intent_manager(intent_id)
         if (workload.uid, workload.replicas, _writer(workload)) != (plan.uid, after, mark):
             return None
-        if await ctx.kubernetes.autoscalers_of(workload):
+        if await ctx.kubernetes.autoscalers.of(workload):
             return None
         return Plan(
             action=self.name,

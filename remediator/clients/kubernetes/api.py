@@ -16,7 +16,16 @@ from remediator.errors import FactsMissingError, NotSentError, OutcomeUnknownErr
 if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
     import aiohttp
 
+Method = Literal["GET", "PATCH", "POST", "DELETE"]
+Refused = Callable[[str, Refusal, str], StepError]
+Failed = Callable[[str, str, bool], StepError]
+
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+WRITES = frozenset({"patch", "create", "delete"})
+"""The methods that change something; each goes out marked in a dry-run, which a test compares with what is sent."""
 
 
 class ApiClient(Protocol):
@@ -28,7 +37,14 @@ class ApiClient(Protocol):
 
 
 class KubernetesApi:
-    """Sends requests to one cluster. ``dry_run`` marks each write; that it is marked is checked again by the transport."""
+    """Sends requests to one cluster. ``dry_run`` marks each write; that it is marked is checked again by the transport.
+
+    Every write raises:
+        NotSentError, TransientError: nothing was changed.
+        ConflictError: the object is not as the request presupposes (version, uid), or exists already; nothing was changed.
+        PermanentError: refused; nothing was changed.
+        OutcomeUnknownError: it left, and no certain answer came.
+    """
 
     def __init__(self, api_client: ApiClient, *, dry_run: bool, timeout_s: float) -> None:
         self._api_client = api_client
@@ -46,41 +62,92 @@ class KubernetesApi:
             TargetNotFoundError: the named object does not exist.
             FactsMissingError: everything else that is not an answer.
         """
-        return await self._call("GET", path, permission, dict(query or {}), None, read_refused, _read_failed)
+        return await self._call("GET", path, permission, dict(query or {}), None, None, read_refused, _read_failed)
+
+    async def text(self, path: str, permission: Permission, query: Mapping[str, str] | None = None) -> str:
+        """Read something that is no JSON, such as a log. What is no UTF-8 is replaced. Raises as ``get`` does."""
+        call = self._request("GET", path, permission, dict(query or {}), None, None, read_refused, _read_failed)
+        return (await call).decode(errors="replace")
 
     async def patch(
+        self,
+        path: str,
+        permission: Permission,
+        body: dict[str, Any] | list[Any],
+        *,
+        field_manager: str,
+        content_type: str = MERGE_PATCH,
+    ) -> dict[str, Any]:
+        """One patch, sent once."""
+        query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+        return await self._write("PATCH", path, permission, query, body, content_type)
+
+    async def create(
         self, path: str, permission: Permission, body: dict[str, Any], *, field_manager: str
     ) -> dict[str, Any]:
-        """One merge patch, sent once.
-
-        Raises:
-            NotSentError, TransientError: nothing was changed.
-            ConflictError: the resourceVersion in the body is no longer the present one; nothing was changed.
-            PermanentError: refused; nothing was changed.
-            OutcomeUnknownError: it left, and no certain answer came.
-        """
+        """One POST, sent once. ConflictError when an object of this name is there already."""
         query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
-        if self.dry_run:
-            query["dryRun"] = "All"
-        return await self._call("PATCH", path, permission, query, body, write_refused, _write_failed)
+        return await self._write("POST", path, permission, query, body, "application/json")
 
-    async def _call(
+    async def delete(self, path: str, permission: Permission, *, uid: str, **options: Any) -> dict[str, Any]:
+        """One DELETE of exactly the object of this uid, sent once; ``options`` are further DeleteOptions."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}, **options}
+        if self.dry_run:
+            # With a body the server reads the options from there alone: a mark in the query would be overlooked, and it would delete.
+            body["dryRun"] = ["All"]
+        return await self._write("DELETE", path, permission, {}, body, "application/json")
+
+    async def _write(
         self,
-        method: Literal["GET", "PATCH"],
+        method: Method,
         path: str,
         permission: Permission,
         query: dict[str, str],
-        body: dict[str, Any] | None,
-        refused: Callable[[str, Refusal, str], StepError],
-        failed: Callable[[str, str, bool], StepError],
+        body: dict[str, Any] | list[Any],
+        content_type: str,
     ) -> dict[str, Any]:
+        if self.dry_run:
+            query["dryRun"] = "All"
+        return await self._call(method, path, permission, query, body, content_type, write_refused, _write_failed)
+
+    async def _call(
+        self,
+        method: Method,
+        path: str,
+        permission: Permission,
+        query: dict[str, str],
+        body: dict[str, Any] | list[Any] | None,
+        content_type: str | None,
+        refused: Refused,
+        failed: Failed,
+    ) -> dict[str, Any]:
+        content = await self._request(method, path, permission, query, body, content_type, refused, failed)
+        try:
+            document = json.loads(content)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise failed(f"{method} {path}", "a success with a body that is no JSON object", True)
+        return document
+
+    async def _request(
+        self,
+        method: Method,
+        path: str,
+        permission: Permission,
+        query: dict[str, str],
+        body: dict[str, Any] | list[Any] | None,
+        content_type: str | None,
+        refused: Refused,
+        failed: Failed,
+    ) -> bytes:
         from remediator.clients.transport import departure
 
         what = f"{method} {path}"
         with departure() as watched:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    status, headers, content = await self._exchange(method, path, query, body)
+                    status, headers, content = await self._exchange(method, path, query, body, content_type)
             except NotSentError as error:
                 if method == "GET":
                     raise FactsMissingError(f"{what}: {error}") from None
@@ -93,23 +160,17 @@ class KubernetesApi:
                 raise failed(what, f"{type(error).__name__}: {str(error)[:300]}", watched.begun) from None
         if not 200 <= status < 300:
             raise refused(what, Refusal(status, content, headers.get("Retry-After")), str(permission))
-        try:
-            document = json.loads(content)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise failed(what, f"{status} with a body that is no JSON object", watched.begun)
-        return document
+        return content
 
     async def _exchange(
-        self, method: str, path: str, query: dict[str, str], body: dict[str, Any] | None
+        self, method: str, path: str, query: dict[str, str], body: Any, content_type: str | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        content_type = MERGE_PATCH if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json, */*", "Content-Type": content_type or "application/json"}
         response = await self._api_client.call_api(
             path,
             method,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
             _preload_content=False,

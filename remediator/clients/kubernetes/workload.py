@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from remediator.clients.kubernetes.marks import INTENT
 from remediator.targets import Target
 
-INTENT = "remediator.dev/intent"
-"""Annotation that carries the intent id of the effect that wrote it (S15)."""
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 

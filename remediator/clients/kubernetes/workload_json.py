@@ -136,6 +136,17 @@ def selector_of(selector: Mapping[str, Any]) -> str:
     return ",".join(parts)
 
 
+def controller_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reference to its controller; empty when it has none."""
+    owners = document["metadata"].get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def owned_by(workload: Workload, document: Mapping[str, Any]) -> bool:
+    """Is this very workload its controller?"""
+    return controller_of(document).get("uid") == workload.uid
+
+
 def autoscaler_from(document: Mapping[str, Any]) -> Autoscaler:
     """Read a HorizontalPodAutoscaler (autoscaling/v2)."""
     metadata, spec = document["metadata"], document["spec"]

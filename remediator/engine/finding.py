@@ -1,0 +1,70 @@
+"""From what an alert names to exactly one existing target, by asking the cluster. Nothing found or a doubt is a problem."""
+
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.names import permission_on
+from remediator.clients.kubernetes.owners import permissions_from
+from remediator.clients.permissions import Permission, read_workload
+from remediator.decision.facts import Problem
+from remediator.engine.named_target import KINDS, NamedTarget
+from remediator.errors import RemediatorError
+from remediator.targets import WORKLOAD_KINDS, InvalidTargetError, Target
+
+
+def permissions_to_find(type_: str, workload_kind: str = "any") -> tuple[Permission, ...]:
+    """What finding a target of this type (its key in the playbook) asks of the cluster."""
+    if type_ == "workload":
+        kinds = WORKLOAD_KINDS if workload_kind == "any" else (workload_kind,)
+        return tuple(one for kind in kinds for one in read_workload(kind))
+    kind = "pod" if type_ == "workload_of_pod" else KINDS[type_]
+    return (permission_on(Target.kubernetes("c", "n", kind, "x"), "get"), *permissions_from(kind))
+
+
+async def find(named: NamedTarget, kubernetes: KubernetesClient, *, held: Target | None = None) -> Target | Problem:
+    """The one target. ``held`` is the target of the run that asks: a pod that its own change replaced is no reason to lose it."""
+    what = str(named)
+    try:
+        if named.type == "workload":
+            return await _workload(named, kubernetes)
+        if named.type == "workload_of_pod":
+            return await _workload_of_pod(named, kubernetes, held)
+        return await _itself(named, kubernetes)
+    except InvalidTargetError as error:
+        return Problem("target_undetermined", str(error))
+    except TargetNotFoundError:
+        return Problem("target_not_found", f"{what} does not exist")
+    except RemediatorError as error:
+        return Problem("facts_missing", f"whether {what} exists could not be read: {error}", "wait")
+
+
+async def _workload(named: NamedTarget, kubernetes: KubernetesClient) -> Target | Problem:
+    found = await kubernetes.workloads.find(named.cluster, named.namespace, named.name, named.kinds)
+    what = f"{named.namespace}/{named.name} in {named.cluster}"
+    if not found:
+        return Problem("target_not_found", f"no {' or '.join(named.kinds)} {what}")
+    if len(found) > 1:
+        kinds_found = " and ".join(target.kind for target in found)
+        return Problem("target_ambiguous", f"{what} is a {kinds_found}; name the kind")
+    return found[0]
+
+
+async def _workload_of_pod(named: NamedTarget, kubernetes: KubernetesClient, held: Target | None) -> Target | Problem:
+    pod = Target.kubernetes(named.cluster, named.namespace, "pod", named.name)
+    try:
+        document = await kubernetes.document(pod)
+    except TargetNotFoundError:
+        if held is not None and named.could_be(held):
+            await kubernetes.document(held)
+            return held
+        return Problem(
+            "target_not_found", f"pod {pod.short} in {named.cluster} is gone, so its workload cannot be told"
+        )
+    owner = await kubernetes.owners.of("pod", named.namespace, document)
+    return owner.workload or Problem("no_workload", owner.why_none)
+
+
+async def _itself(named: NamedTarget, kubernetes: KubernetesClient) -> Target:
+    target = Target.kubernetes(named.cluster, named.namespace, named.kinds[0], named.name)
+    document = await kubernetes.document(target)
+    owner = await kubernetes.owners.of(target.kind, named.namespace, document)
+    return Target.kubernetes(named.cluster, named.namespace, target.kind, named.name, owner.workload)

@@ -1,0 +1,111 @@
+"""What an alert names, before any cluster is asked: the cluster, the kind, the filled and checked fields."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from remediator.decision.facts import Problem
+from remediator.playbooks.model import Playbook, TargetUndeterminedError
+from remediator.targets import WORKLOAD_KINDS, InvalidTargetError, Target
+
+KINDS = {
+    "pod": "pod",
+    "node": "node",
+    "namespace": "namespace",
+    "persistent_volume_claim": "persistentvolumeclaim",
+    "cronjob": "cronjob",
+    "horizontal_pod_autoscaler": "horizontalpodautoscaler",
+    "postgres_cluster": "postgrescluster",
+}
+"""Of the playbook's words for a target, those that name the thing itself: the word that targets use."""
+
+_POD_SUFFIX = {
+    # Kubernetes makes these parts of names without vowels and without 0, 1 and 3, so that they form no words.
+    "deployment": r"-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}",
+    "statefulset": r"-[0-9]+",
+    "daemonset": r"-[bcdfghjklmnpqrstvwxz2456789]{5}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTarget:
+    """One alert and one playbook's target. Nothing is known yet of whether it exists."""
+
+    cluster: str
+    type: str
+    """The key in the playbook, such as ``workload_of_pod``."""
+    fields: Mapping[str, str]
+    workload_kind: str = "any"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of target that it may lead to."""
+        if self.type in ("workload", "workload_of_pod"):
+            return WORKLOAD_KINDS if self.workload_kind == "any" else (self.workload_kind,)
+        return (KINDS[self.type],)
+
+    @property
+    def name(self) -> str:
+        return self.fields["pod"] if "pod" in self.fields else self.fields["name"]
+
+    @property
+    def namespace(self) -> str:
+        return self.fields.get("namespace", "")
+
+    def __str__(self) -> str:
+        """For people, before it was looked up."""
+        kind = (
+            "pod"
+            if self.type == "workload_of_pod"
+            else self.workload_kind
+            if self.type == "workload"
+            else self.kinds[0]
+        )
+        within = f"{self.namespace}/" if self.namespace else ""
+        return f"kubernetes/{self.cluster}/{within}{kind}/{self.name}"
+
+    def sketch(self) -> Target | Problem:
+        """A target that stands in the same place, for guards that look at the place only."""
+        kind = "pod" if self.type == "workload_of_pod" else self.kinds[0]
+        try:
+            return Target.kubernetes(self.cluster, self.namespace, kind, self.name)
+        except InvalidTargetError as error:
+            return Problem("target_undetermined", str(error))
+
+    def could_be(self, target: Target) -> bool:
+        """Could it lead to this target? Without asking the cluster, so that alerts of pods that are long gone can be judged too."""
+        if self.cluster != target.place or target.kind not in self.kinds:
+            return False
+        if self.type == "workload_of_pod":
+            pattern = re.escape(target.name) + _POD_SUFFIX[target.kind]
+            return self.namespace == target.namespace and re.fullmatch(pattern, self.name) is not None
+        within = target.namespace if self.namespace else ""
+        return (self.namespace, self.name) == (within, target.name)
+
+
+def named_target(playbook: Playbook, cluster: str, labels: Mapping[str, str]) -> NamedTarget | Problem:
+    """What the playbook's target is for an alert with these labels."""
+    spec = playbook.target
+    if spec is None or (spec.type not in KINDS and spec.type not in ("workload", "workload_of_pod")):
+        return Problem("target_not_built", "this release only acts on single targets in Kubernetes")
+    if (exporter := _exporters_own(spec.label_names, labels)) is not None:
+        return exporter
+    try:
+        rendered = spec.render(labels, playbook.vars)
+    except TargetUndeterminedError as error:
+        return Problem("target_undetermined", str(error))
+    kind = spec.workload.kind if spec.workload is not None else "any"
+    return NamedTarget(cluster, rendered.type, rendered.fields, kind)
+
+
+def _exporters_own(used: frozenset[str], labels: Mapping[str, str]) -> Problem | None:
+    """An alert with ``exported_pod`` says in ``pod`` which exporter saw it: that must never be acted on."""
+    for name in sorted(used):
+        exported = f"exported_{name}"
+        if labels.get(exported) and exported not in used:
+            text = (
+                f"the alert has {exported}, so its label {name} names the exporter that saw it, not the sick object; "
+                f'the playbook must say label("{exported}", "{name}")'
+            )
+            return Problem("exporters_labels", text)
+    return None
