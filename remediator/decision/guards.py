@@ -188,6 +188,19 @@ def remedy(playbook: Playbook, facts: Facts) -> Denial | None:
     return None
 
 
+def owners(playbook: Playbook, facts: Facts) -> Denial | None:
+    """Deny a lasting change of what somebody else keeps in shape, unless the playbook accepts the drift (S13)."""
+    plans = () if facts.remedy is None else facts.remedy.plans
+    found = sorted({owner for plan in plans for owner in plan.owners})
+    if not found or playbook.guards.drift is not None:
+        return None
+    text = (
+        f"{', '.join(found)} keeps this in shape and would put it back: make the change there, "
+        "or let the playbook say guards: {drift: accept}"
+    )
+    return Denial("owners", "owned", "refuse", text, values={"owners": found})
+
+
 ONCE: tuple[Guard, ...] = (cooldown, budget, totals)
 """Asked for the decision and at the run's first apply; what the run itself does later never counts against it (S10)."""
 ALWAYS: tuple[Guard, ...] = (
@@ -202,6 +215,7 @@ ALWAYS: tuple[Guard, ...] = (
     one_run,
     facts_present,
     remedy,
+    owners,
 )
 """Asked before every apply and every next remedy (S10)."""
 TO_ADMIT: tuple[Guard, ...] = (*ALWAYS, said_no, start_hold, *ONCE)

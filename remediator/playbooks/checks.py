@@ -131,7 +131,7 @@ def _names(playbook: Playbook, action_params: ParamsByName, condition_params: Pa
     for place, condition in _conditions(playbook):
         yield ((*place, condition.name), "condition", condition.name), conditions, built_conditions
     for number, item in enumerate(playbook.evidence):
-        yield (("evidence", number, item.name), "evidence", item.name), language.EVIDENCE, frozenset()
+        yield (("evidence", number, item.name), "evidence", item.name), language.EVIDENCE, language.BUILT_EVIDENCE
 
 
 def _unbuilt(playbook: Playbook) -> Iterator[tuple[_PLACES, str]]:
@@ -139,13 +139,13 @@ def _unbuilt(playbook: Playbook) -> Iterator[tuple[_PLACES, str]]:
         yield ("targets",), "targets (several named ones)"
     if playbook.target is not None and playbook.target.type not in language.BUILT_TARGETS:
         yield ("target", playbook.target.type), f"target {playbook.target.type}"
-    if playbook.target is not None and playbook.target.workload and playbook.target.workload.kind == "daemonset":
-        yield ("target", "workload", "kind"), "a target of kind daemonset"
     if playbook.approval == "step":
         yield ("approval",), "approval: step"
-    for guard in ("blast_radius", "windows", "drift"):
+    for guard in ("blast_radius", "windows"):
         if getattr(playbook.guards, guard):
             yield ("guards", guard), f"guard {guard}"
+    if playbook.guards.drift == "suspend":
+        yield ("guards", "drift"), "drift: suspend"
     for place, step in _steps(playbook):
         for key, value in (("for", step.for_), ("remembers", step.remembers), ("restores", step.restores)):
             if value is not None:

@@ -9,21 +9,38 @@ from remediator.validation_words import near
 
 BUILT_ACTIONS = frozenset({"kubernetes.rollout_restart", "kubernetes.scale"})
 BUILT_CONDITIONS = frozenset({"rollout_complete", "replicas_ready", "alert_resolved", "promql"})
-BUILT_TARGETS = frozenset({"workload"})
+BUILT_TARGETS = frozenset(
+    {
+        "workload",
+        "workload_of_pod",
+        "pod",
+        "node",
+        "namespace",
+        "persistent_volume_claim",
+        "cronjob",
+        "horizontal_pod_autoscaler",
+        "postgres_cluster",
+    }
+)
+BUILT_EVIDENCE: frozenset[str] = frozenset()
+DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
+"""Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.rollout_undo",
+    "kubernetes.hpa_bounds",
     "kubernetes.evict_pod",
+    "kubernetes.delete_pod",
     "kubernetes.expand_volume",
     "kubernetes.cordon",
+    "kubernetes.uncordon",
     "kubernetes.drain",
-    "kubernetes.raise_autoscaler_minimum",
-    "kubernetes.raise_autoscaler_maximum",
     "kubernetes.run_cronjob",
-    "kubernetes.scale_to_zero",
-    "kubernetes.scale_back",
-    "cnpg.switchover",
+    "kubernetes.scale_namespace",
+    "kubernetes.restore_namespace",
+    "kubernetes.postgres_switchover",
+    "kubernetes.exec",
     "certmanager.renew",
     "aws.rds_failover",
     "aws.aurora_failover",

@@ -16,6 +16,7 @@ from remediator.playbooks.fields import (
     relocated,
     single_key,
 )
+from remediator.playbooks.language import DIAGNOSES
 from remediator.playbooks.promql import PromqlParams
 
 COMBINATORS = ("not", "any", "all")
@@ -151,8 +152,8 @@ class Step(Frozen):
 
     @property
     def writes(self) -> bool:
-        """Does it change the world? Only waiting and collecting evidence do not."""
-        return self.action != "wait" and not self.action.startswith("evidence.")
+        """Is it meant to change the world? Waiting, diagnosing and collecting evidence are not."""
+        return self.action not in DIAGNOSES and not self.action.startswith("evidence.")
 
 
 class Verify(Frozen):

@@ -69,6 +69,8 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
     """What verify and undo need to know of the world before the change."""
+    owners: tuple[str, ...] = ()
+    """Who keeps what this changes in shape and would put it back (S13). Empty for a change that is not meant to last."""
 
     @property
     def approval_hash(self) -> str:
@@ -105,6 +107,7 @@ class Plan:
             summary=document["summary"],
             params=document["params"],
             memory=document["memory"],
+            owners=tuple(document.get("owners", ())),
         )
 
 

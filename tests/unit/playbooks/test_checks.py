@@ -54,21 +54,16 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
 @pytest.mark.parametrize(
     ("changes", "place", "said"),
     [
-        ({"target": {"node": {"name": "x"}}}, ("target", "node"), "target node"),
-        (
-            {"target": {"workload": {"kind": "daemonset", "namespace": "x", "name": "y"}}},
-            ("target", "workload", "kind"),
-            "daemonset",
-        ),
+        ({"target": {"rds_instance": {"name": "x"}}}, ("target", "rds_instance"), "target rds_instance"),
         ({"approval": "step"}, ("approval",), "approval: step"),
         ({"guards": {"windows": ["w"]}}, ("guards", "windows"), "guard windows"),
-        ({"guards": {"drift": "accept"}}, ("guards", "drift"), "guard drift"),
+        ({"guards": {"drift": "suspend"}}, ("guards", "drift"), "drift: suspend"),
         (
             {"guards": {"blast_radius": {"group": {"by": "namespace"}, "max_targets": 1}}},
             ("guards", "blast_radius"),
             "guard blast_radius",
         ),
-        ({"evidence": [{"kubernetes_logs": {}}]}, ("evidence", 0, "kubernetes_logs"), "evidence kubernetes_logs"),
+        ({"evidence": [{"redis_info": {}}]}, ("evidence", 0, "redis_info"), "evidence redis_info"),
         (
             {"remedies": [remedy(steps=[{"aws.rds_failover": {}}])]},
             ("remedies", 0, "steps", 0, "aws.rds_failover"),
@@ -80,9 +75,9 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
             "step key for",
         ),
         (
-            {"remedies": [remedy(when=[{"not": {"recent_rollout": {}}}])]},
-            ("remedies", 0, "when", 0, "not", "recent_rollout"),
-            "condition recent_rollout",
+            {"remedies": [remedy(when=[{"not": {"rds_multi_az": {}}}])]},
+            ("remedies", 0, "when", 0, "not", "rds_multi_az"),
+            "condition rds_multi_az",
         ),
         (
             {"escalate": [{"on": [{"condition": {"rollout_complete": {}}}], "policy": "p"}]},
