@@ -4,10 +4,18 @@ import re
 from typing import Any
 
 from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid
+from remediator.sandbox.kubernetes.job_rules import (
+    batch_causes,
+    cron_job_defaults,
+    job_defaults,
+    with_generated_selector,
+)
 from remediator.sandbox.kubernetes.resources import (
     AUTOSCALERS,
+    CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    JOBS,
     NAMESPACES,
     NODES,
     PODS,
@@ -43,10 +51,18 @@ _DEFAULTS: dict[Resource, Object] = {
     AUTOSCALERS: {"minReplicas": 1},
 }
 
+_BATCH_DEFAULTS = {JOBS: job_defaults, CRON_JOBS: cron_job_defaults}
+
 
 def with_defaults(resource: Resource, obj: Object) -> Object:
     """The object with the defaults of its kind filled in; also on update, where deleting a field brings the default."""
-    if resource not in _DEFAULTS or not isinstance(obj.get("spec"), dict):
+    if not isinstance(obj.get("spec"), dict):
+        return obj
+    if resource in _BATCH_DEFAULTS:
+        given = {key: value for key, value in obj["spec"].items() if value is not None}
+        obj = {**obj, "spec": _BATCH_DEFAULTS[resource](given)}
+        return with_generated_selector(obj) if resource is JOBS else obj
+    if resource not in _DEFAULTS:
         return obj
     spec = {**_DEFAULTS[resource], **{key: value for key, value in obj["spec"].items() if value is not None}}
     if resource is DEPLOYMENTS:
@@ -107,6 +123,8 @@ def validate(resource: Resource, obj: Object, old: Object | None = None) -> None
         causes += _workload_causes(spec, (old or {}).get("spec"))
     if resource is AUTOSCALERS:
         causes += _autoscaler_causes(spec)
+    if resource in (JOBS, CRON_JOBS):
+        causes += batch_causes(resource, obj, old)
     if causes:
         raise invalid(resource, name, causes)
 

@@ -87,9 +87,9 @@ class ObjectStore:
         return [(key[0], found) for key in keys if (found := self.get(*key)) is not None]
 
     def create(self, resource: Resource, obj: Object, writer: Writer, *, dry_run: bool = False) -> Object:
-        """Store a new object (its name must be free) and return it with its system metadata."""
+        """Store a new object (its name must be free) and return it with its system metadata; a uid it has is kept."""
         now = rfc3339_seconds(self._pace.now())
-        metadata = {**obj["metadata"], "uid": str(uuid.uuid4()), "creationTimestamp": now}
+        metadata = {"uid": str(uuid.uuid4()), **obj["metadata"], "creationTimestamp": now}
         for server_set in ("resourceVersion", "managedFields", "deletionTimestamp", "generation", "selfLink"):
             metadata.pop(server_set, None)
         if resource.plural not in _WITHOUT_GENERATION:

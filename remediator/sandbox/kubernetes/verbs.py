@@ -1,6 +1,7 @@
 """What each verb does to one address. Nothing here awaits, so every request is atomic."""
 
 import secrets
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ class Verbs:
     def create(self, at: Address, body: Any, options: WriteOptions) -> Object:
         """Store a new object. 404 when its namespace is missing, 409 when the name is taken."""
         obj = admission.check_form(body)
-        metadata: Object = {**(obj.get("metadata") or {})}
+        metadata: Object = {**(obj.get("metadata") or {}), "uid": str(uuid.uuid4())}
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = f"{metadata['generateName']}{secrets.token_hex(3)[:5]}"
         if at.namespace is not None:

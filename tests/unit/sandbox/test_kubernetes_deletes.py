@@ -86,7 +86,11 @@ async def test_a_job_deleted_without_a_word_leaves_its_pods_and_with_background_
     api: client.ApiClient, cluster: KubernetesApi
 ) -> None:
     for name, policy, left in (("quiet", {}, True), ("loud", {"propagationPolicy": "Background"}, False)):
-        cluster.put("jobs", {"metadata": {"name": name, "namespace": "shop"}, "spec": {}})
+        pod = {"restartPolicy": "Never", "containers": [{"name": "one"}]}
+        cluster.put(
+            "jobs",
+            {"metadata": {"name": name, "namespace": "shop"}, "spec": {"template": {"spec": pod}, "suspend": True}},
+        )
         owner = {
             "apiVersion": "batch/v1",
             "kind": "Job",

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
 from remediator.sandbox.kubernetes.controllers.deployments import Deployments
 from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
+from remediator.sandbox.kubernetes.controllers.jobs import Jobs
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
 from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
+from remediator.sandbox.kubernetes.controllers.scheduler import Scheduler
 from remediator.sandbox.kubernetes.controllers.stateful_sets import StatefulSets
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health, Key
 from remediator.sandbox.kubernetes.resources import (
+    CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -31,7 +35,7 @@ from remediator.sandbox.timekeeping import Pace
 Item = tuple[Resource, str, str]
 Sync = Callable[[Object], float | None]
 
-_OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS)}
+_OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS)}
 
 _COUNTED = (PODS, DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS)
 
@@ -45,7 +49,8 @@ class ControllerLoop:
         self._pace = pace
         self._timings = timings
         self._health = health
-        self.kubelet = Kubelet(store, health, pace, timings)
+        self._scheduler = Scheduler(store, pace, timings)
+        self.kubelet = Kubelet(store, health, pace, timings, self._scheduler)
         self._deployments = Deployments(store, deletion, health, pace)
         self._syncs: dict[Resource, Sync] = {
             PODS: self.kubelet.sync,
@@ -53,6 +58,7 @@ class ControllerLoop:
             DEPLOYMENTS: self._deployments.sync,
             STATEFUL_SETS: StatefulSets(store, deletion, health, self.kubelet).sync,
             DAEMON_SETS: DaemonSets(store, deletion, health, self.kubelet).sync,
+            JOBS: Jobs(store, deletion, pace).sync,
             DISRUPTION_BUDGETS: DisruptionBudgets(store, pace).sync,
         }
         self._due: dict[Item, float] = {}
@@ -95,9 +101,11 @@ class ControllerLoop:
         metadata = obj["metadata"]
         namespace = metadata.get("namespace", "")
         lag_s = self._timings.controller_lag
-        if gone and resource is PODS:
-            self.kubelet.forget(metadata["uid"])
-        if gone and resource in WORKLOADS:
+        if resource is PODS:
+            self._scheduler.note(obj, gone=gone)
+            if gone:
+                self.kubelet.forget(metadata["uid"])
+        if gone and resource in (*WORKLOADS, JOBS, CRON_JOBS):
             self._deployments.status.forget(metadata["uid"])
             self._health.forget((resource.plural, namespace, metadata["name"]))
         if resource in self._syncs and not gone:
@@ -106,6 +114,10 @@ class ControllerLoop:
             for daemon_set in self._store.all(DAEMON_SETS):
                 place = daemon_set["metadata"]
                 self._enqueue((DAEMON_SETS, place["namespace"], place["name"]), lag_s)
+            for pod in self._store.all(PODS):
+                if pod["spec"].get("nodeName", metadata["name"]) == metadata["name"]:
+                    place = pod["metadata"]
+                    self._enqueue((PODS, place["namespace"], place["name"]), 0)
         if resource in _COUNTED:
             for budget in self._store.all(DISRUPTION_BUDGETS, namespace):
                 self._enqueue((DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"]), lag_s)

@@ -3,6 +3,7 @@
 from remediator.sandbox.kubernetes.resources import Object
 
 _CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+_EXIT_CODES = {"Completed": 0, "OOMKilled": 137}
 
 
 def is_ready(pod: Object) -> bool:
@@ -12,6 +13,21 @@ def is_ready(pod: Object) -> bool:
 
 def is_terminating(pod: Object) -> bool:
     return "deletionTimestamp" in pod["metadata"]
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether no container of the pod will ever run again."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def is_active(pod: Object) -> bool:
+    """Whether controllers count the pod: neither ended nor going away."""
+    return not is_terminating(pod) and not has_ended(pod)
+
+
+def runs_once(pod: Object) -> bool:
+    """Whether the pod ends by itself, as those of Jobs do."""
+    return bool(pod["spec"].get("restartPolicy", "Always") != "Always")
 
 
 def restart_count(pod: Object) -> int:
@@ -24,17 +40,16 @@ def waiting_reasons(pod: Object) -> set[str]:
     return {found["state"]["waiting"]["reason"] for found in statuses if "waiting" in found["state"]}
 
 
-def unschedulable(pod: Object, now: str) -> Object:
+def unschedulable(pod: Object, now: str, message: str) -> Object:
     """The status of a pod for which there is no node."""
+    old = next((found for found in pod["status"].get("conditions", []) if found["type"] == "PodScheduled"), None)
     condition = {
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
-        "message": "0 nodes are available",
-        "lastTransitionTime": now,
+        "message": message,
+        "lastTransitionTime": old["lastTransitionTime"] if old is not None else now,
     }
-    if any(found.get("reason") == "Unschedulable" for found in pod["status"].get("conditions", [])):
-        return dict(pod["status"])
     return {"phase": "Pending", "conditions": [condition]}
 
 
@@ -52,6 +67,24 @@ def running(pod: Object, now: str, *, ready: bool) -> Object:
     started_at = statuses[0].get("state", {}).get("running", {}).get("startedAt", now)
     state = {"running": {"startedAt": started_at}}
     return _status(pod, now, "Running", state, ready=ready, restarts=restart_count_of_first(pod))
+
+
+def ended(pod: Object, now: str, reason: str) -> Object:
+    """The last status of a pod; `reason` Completed is success."""
+    phase = "Succeeded" if reason == "Completed" else "Failed"
+    status = _status(pod, now, phase, terminated(pod, now, reason), ready=False, restarts=restart_count_of_first(pod))
+    for condition in status["conditions"]:
+        if condition["status"] == "False":
+            condition |= {"reason": "PodCompleted" if phase == "Succeeded" else "PodFailed", "message": ""}
+    return status
+
+
+def terminated(pod: Object, now: str, reason: str) -> Object:
+    """The state of containers that ended: Completed, Error, OOMKilled."""
+    statuses = pod["status"].get("containerStatuses") or [{}]
+    started_at = statuses[0].get("state", {}).get("running", {}).get("startedAt", now)
+    code = _EXIT_CODES.get(reason, 1)
+    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": started_at, "finishedAt": now}}
 
 
 def restart_count_of_first(pod: Object) -> int:

@@ -34,7 +34,7 @@ class ReplicaSets:
 
     def _active(self, replica_set: Object) -> list[Object]:
         owned = self._store.children(replica_set["metadata"]["uid"], PODS)
-        return [pod for pod in owned if not pods.is_terminating(pod)]
+        return [pod for pod in owned if pods.is_active(pod)]
 
     def _report(self, replica_set: Object) -> float | None:
         active = self._active(replica_set)

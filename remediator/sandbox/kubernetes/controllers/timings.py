@@ -12,4 +12,5 @@ class Timings:
     pod_start_slow: float = 3.0
     pod_stop: float = 0.1
     crash_period: float = 1.0
+    run_once: float = 0.3
     scheduling_retry: float = 1.0
