@@ -2,7 +2,7 @@
 
 from remediator.sandbox.kubernetes.controllers import pods
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
-from remediator.sandbox.kubernetes.controllers.revisions import present_revision
+from remediator.sandbox.kubernetes.controllers.revisions import pod_label, present_revision, trim
 from remediator.sandbox.kubernetes.controllers.templates import REVISION_LABEL, pod_from, random_suffix, with_label
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health
@@ -27,7 +27,8 @@ class DaemonSets:
         metadata, spec = daemon_set["metadata"], daemon_set["spec"]
         if "deletionTimestamp" in metadata:
             return None
-        update = present_revision(self._store, DAEMON_SETS, daemon_set)
+        revision = present_revision(self._store, DAEMON_SETS, daemon_set)
+        update = pod_label(DAEMON_SETS, daemon_set, revision)
         self._health.note_template(("daemonsets", metadata["namespace"], metadata["name"]), update, spec["template"])
         nodes = [node["metadata"]["name"] for node in self._store.all(NODES)]
         owned = self._store.children(metadata["uid"], PODS)
@@ -40,6 +41,7 @@ class DaemonSets:
                 self._delete(pod)
         if (spec.get("updateStrategy") or {}).get("type") != "OnDelete":
             self._roll(daemon_set, owned, update, len(nodes))
+        trim(self._store, DAEMON_SETS, daemon_set, {revision})
         return self._report(daemon_set, update, len(nodes))
 
     def _roll(self, daemon_set: Object, owned: list[Object], update: str, nodes: int) -> None:

@@ -16,6 +16,8 @@ from remediator.sandbox.timekeeping import Pace
 
 REVISION = "deployment.kubernetes.io/revision"
 _HISTORY = "deployment.kubernetes.io/revision-history"
+_DESIRED = "deployment.kubernetes.io/desired-replicas"
+_MOST = "deployment.kubernetes.io/max-replicas"
 _NOT_COPIED = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/")
 _WRITER = Writer("kube-controller-manager", external=False)
 # The real controller writes the revision annotation through the status subresource, so generation stays.
@@ -56,9 +58,11 @@ class Deployments:
         highest = max((_revision(found) for found in owned), default=0)
         annotations = _copied_annotations(deployment)
         if new is None:
-            return self._create(deployment, present, {**annotations, REVISION: str(highest + 1)})
+            return self._create(
+                deployment, present, {**annotations, **_sizes(deployment["spec"]), REVISION: str(highest + 1)}
+            )
         kept = new["metadata"].get("annotations", {})
-        wanted = {**kept, **annotations}
+        wanted = {**kept, **annotations, **_sizes(deployment["spec"])}
         if _revision(new) < highest:
             history = [*filter(None, kept.get(_HISTORY, "").split(",")), kept[REVISION]]
             wanted |= {REVISION: str(highest + 1), _HISTORY: ",".join(history)}
@@ -157,6 +161,12 @@ class Deployments:
         ]
         for found in empty[: max(0, len(empty) - deployment["spec"]["revisionHistoryLimit"])]:
             self._deletion.delete(REPLICA_SETS, found, _WRITER)
+
+
+def _sizes(spec: Object) -> dict[str, str]:
+    """What a ReplicaSet notes of its Deployment's size; an undo must not take it over as an annotation of people."""
+    surge = allowed(spec)[0] if spec["strategy"].get("type") != "Recreate" else 0
+    return {_DESIRED: str(spec["replicas"]), _MOST: str(spec["replicas"] + surge)}
 
 
 def _revision(replica_set: Object) -> int:

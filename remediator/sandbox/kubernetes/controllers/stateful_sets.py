@@ -2,7 +2,7 @@
 
 from remediator.sandbox.kubernetes.controllers import pods
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
-from remediator.sandbox.kubernetes.controllers.revisions import present_revision, template_of
+from remediator.sandbox.kubernetes.controllers.revisions import present_revision, template_of, trim
 from remediator.sandbox.kubernetes.controllers.templates import REVISION_LABEL, pod_from, with_label
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health
@@ -35,6 +35,7 @@ class StatefulSets:
         current = stateful_set.get("status", {}).get("currentRevision") or update
         self._health.note_template(("statefulsets", metadata["namespace"], metadata["name"]), update, spec["template"])
         self._step(stateful_set, current, update)
+        trim(self._store, STATEFUL_SETS, stateful_set, {current, update})
         return self._report(stateful_set, current, update)
 
     def _by_ordinal(self, stateful_set: Object) -> dict[int, Object]:
@@ -57,7 +58,7 @@ class StatefulSets:
         surplus = sorted((ordinal for ordinal in found if ordinal >= spec["replicas"]), reverse=True)
         for ordinal in surplus[:1] if ordered else surplus:
             self._delete(found[ordinal])
-        if surplus or strategy.get("type") == "OnDelete":
+        if surplus or _on_delete(stateful_set):
             return
         for ordinal in range(spec["replicas"] - 1, partition - 1, -1):
             pod = found.get(ordinal)
@@ -85,7 +86,7 @@ class StatefulSets:
         min_ready_s = stateful_set["spec"].get("minReadySeconds", 0)
         ages = [self._kubelet.ready_for_s(pod) for pod in ready]
         updated = sum(pod["metadata"]["labels"].get(REVISION_LABEL) == update for pod in active)
-        if updated == len(ready) == stateful_set["spec"]["replicas"] == len(found):
+        if updated == len(ready) == stateful_set["spec"]["replicas"] == len(found) and not _on_delete(stateful_set):
             current = update
         counts = {
             "readyReplicas": len(ready),
@@ -103,3 +104,7 @@ class StatefulSets:
         }
         self._store.update(STATEFUL_SETS, stateful_set, {**stateful_set, "status": status}, _STATUS)
         return min((min_ready_s - age for age in ages if age < min_ready_s), default=None)
+
+
+def _on_delete(stateful_set: Object) -> bool:
+    return bool((stateful_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete")
