@@ -34,6 +34,8 @@ class Look:
     absent: bool = False
     """What was asked for was nowhere to be seen in this look, which may prove nothing yet. The caller keeps since when this has been
     true without a break, per condition of a verification, and hands it back as ``Known.absent_since`` (S26)."""
+    partly: bool = False
+    """Of ``landed`` alone, with a yes: our mark is there, and the rest of a step that is done in parts is still to be done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from remediator.ids import intent_id
 from remediator.playbooks.model import Playbook
 from remediator.runs import machine
 from remediator.runs.cursor import Cursor, Outcome, Phase
-from remediator.runs.events import Cancel, Command, Denied, Do, Event, PersonSaid, Wait
+from remediator.runs.events import Applied, Cancel, Command, Denied, Do, Event, PersonSaid, Wait
 from remediator.runs.plan import Plan
 from remediator.store import approvals, episodes, incidents, journal, ledger, runs
 from remediator.store.database import Connection, Tx
@@ -173,7 +173,8 @@ class Drive:
         look = await self._steps.landed(step)
         async with self._store.begin(Tx.END_STEP) as tx:
             now = self._now
-            self._cursor, command = machine.advance(self._cursor, look.answer, self._shape, now)
+            landed = Applied.PARTLY if look.partly and look.answer is Answer.YES else look.answer
+            self._cursor, command = machine.advance(self._cursor, landed, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             state = {Answer.YES: "done", Answer.NO: "failed", Answer.UNKNOWN: "unsettled"}[look.answer]
             found = f"landed {look.answer}: {look.seen}"

@@ -16,7 +16,7 @@ class Do(Enum):
     APPLY = "apply"
     """Apply; the begun mark is stored -> Applied, Refused."""
     LAND = "land"
-    """Look for our mark -> Answer."""
+    """Look for our mark -> Answer; Applied.PARTLY when it is there and the rest of the step is not done yet."""
     LOOK_EFFECT = "look_effect"
     """Ask the action whether the effect has run its course -> Answer."""
     LOOK_VERIFY = "look_verify"

@@ -119,6 +119,8 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
             return _enter(cursor, Phase.LAND, now), Do.LAND
         case Phase.LAND, Answer.YES:
             return _done(cursor, shape, now)
+        case Phase.LAND, Applied.PARTLY:
+            return _partly(cursor, shape, now)
         case Phase.LAND, Answer.NO:
             return _again(cursor, "did not land", shape, now)
         case Phase.LAND, Answer.UNKNOWN:

@@ -75,6 +75,8 @@ class Play:
     looks: list[tuple[datetime, Answer]] = field(default_factory=list)
     """At the remedy's conditions, since the last effect or the last jump of the run's phase."""
     effect_seen: set[Intent] = field(default_factory=set)
+    parts: set[Intent] = field(default_factory=set)
+    """Done in part, and the rest is still to be done."""
     words: int = 0
     tries: int = 1
     cancelled: bool = False
@@ -149,7 +151,7 @@ class Play:
                 Denied("cannot be read", unread=True),
             ],
             Do.APPLY: [*Applied, Refused("never"), Refused("somebody was first", overtaken=True)],
-            Do.LAND: list(Answer),
+            Do.LAND: [*Answer, Applied.PARTLY],
             Do.LOOK_EFFECT: list(Answer),
             Do.LOOK_VERIFY: list(Answer),
             Do.ASK_PERSON: [one for one in PersonSaid if one in ANSWERS[cursor.question]] if cursor.question else [],
@@ -166,9 +168,10 @@ class Play:
         assert intent not in self.open, "begun again although nobody said that it did not happen"
         if cursor.direction == "apply":
             assert cursor.stopped is None, "no step is begun in a run that was stopped"
-            assert intent not in self.done and intent not in self.undone, "applied twice"
+            assert intent in self.parts or (intent not in self.done and intent not in self.undone), "applied twice"
             before = [(cursor.remedy, step, "apply") for step in range(cursor.step)]
-            assert [one for one in self.done if one[0] == cursor.remedy] == before, "steps in order"
+            stands = [one for one in self.done if one[0] == cursor.remedy and one != intent]
+            assert stands == before, "steps in order"
             assert self.shape.rehearsal or self.effect_seen.issuperset(before), "a step waits for the former's effect"
         else:
             mine = [one for one in self.done if one[0] == cursor.remedy]
@@ -191,6 +194,15 @@ class Play:
             case (Do.APPLY, Applied.DONE) | (Do.LAND, Answer.YES) | (Do.ASK_PERSON, PersonSaid.LANDED):
                 self.open.discard(intent)
                 self.settle(intent)
+            case (Do.APPLY | Do.LAND, Applied.PARTLY) if self.shape.rehearsal:
+                self.open.discard(intent)
+                self.settle(intent)
+            case (Do.APPLY | Do.LAND, Applied.PARTLY):  # something was done, so its attempts are counted anew
+                self.open.discard(intent)
+                self.begins[intent] = 0
+                if cursor.direction == "apply" and intent not in self.done:
+                    self.done.append(intent)
+                self.parts.add(intent)
             case Do.LOOK_EFFECT, Answer.YES:
                 self.effect_seen.add(intent)
             case Do.LOOK_VERIFY, Answer():
@@ -203,8 +215,9 @@ class Play:
 
     def settle(self, intent: Intent) -> None:
         remedy, step, direction = intent
+        self.parts.discard(intent)
         if direction == "apply":
-            self.done.append(intent)
+            self.done = [*(one for one in self.done if one != intent), intent]
         else:
             self.done.remove((remedy, step, "apply"))
             self.undone.add((remedy, step, "apply"))
