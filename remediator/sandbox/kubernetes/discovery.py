@@ -1,8 +1,5 @@
 """What the server says about itself: version, groups, resources, and what its caller may do."""
 
-from typing import Any
-
-from remediator.sandbox.kubernetes.errors import bad_request
 from remediator.sandbox.kubernetes.resources import Object, Registry
 
 _VERBS = ["create", "delete", "get", "list", "patch", "update"]
@@ -48,23 +45,3 @@ def _resources(group: str, version: str, registry: Registry) -> Object | None:
         return None
     named = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": named, "resources": listed}
-
-
-def review(body: Any, denied: set[tuple[str, str, str]]) -> Object:
-    """A SelfSubjectAccessReview answered: all is allowed but what was denied."""
-    spec = body.get("spec") if isinstance(body, dict) else None
-    if not isinstance(spec, dict):
-        raise bad_request("a SelfSubjectAccessReview needs a spec")
-    asked = spec.get("resourceAttributes") or {}
-    key = (asked.get("verb", ""), asked.get("resource", ""), asked.get("subresource") or "")
-    allowed = key not in denied
-    status: Object = {"allowed": allowed}
-    if not allowed:
-        status["reason"] = "denied in the sandbox"
-    return {
-        "kind": "SelfSubjectAccessReview",
-        "apiVersion": "authorization.k8s.io/v1",
-        "metadata": {},
-        "spec": spec,
-        "status": status,
-    }

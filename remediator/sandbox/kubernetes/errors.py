@@ -154,11 +154,14 @@ def unsupported_media_type(sent: str, accepted: Sequence[str]) -> ApiError:
     return ApiError(415, message)
 
 
-def forbidden(resource: Resource, name: str, verb: str, subresource: str, namespace: str) -> ApiError:
+def forbidden(
+    resource: Resource, name: str, verb: str, subresource: str, namespace: str, user: str = "sandbox"
+) -> ApiError:
     what = f"{resource.plural}/{subresource}" if subresource else resource.plural
     where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+    named = f'{resource.qualified} "{name}"' if name else resource.qualified
     message = (
-        f'{resource.qualified} "{name}" is forbidden: User "sandbox" cannot {verb} resource "{what}" '
-        f'in API group "{resource.group}"{where}'
+        f'{named} is forbidden: User "{user}" cannot {verb} resource "{what}" in API group "{resource.group}"{where}'
     )
-    return ApiError(403, message, details=_of(resource, name))
+    details = _of(resource, name) if name else {key: value for key, value in _of(resource, name).items() if value}
+    return ApiError(403, message, details=details)

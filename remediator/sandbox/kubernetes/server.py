@@ -1,7 +1,7 @@
 """The emulated API server: HTTP in, objects out. Start it, point a Kubernetes client at `url`, look at what changed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -9,6 +9,7 @@ from remediator.sandbox.background import Background
 from remediator.sandbox.faults import Faults
 from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.kubernetes import discovery, errors, routes
+from remediator.sandbox.kubernetes.authorization import Access, Rule, User
 from remediator.sandbox.kubernetes.controllers.loop import ControllerLoop
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.deletion import Deletion
@@ -22,6 +23,7 @@ from remediator.sandbox.listener import Listener
 from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 
+_REVIEWS = "/apis/authorization.k8s.io/v1/"
 _SEED = Writer("sandbox", external=False)
 
 
@@ -47,9 +49,8 @@ class KubernetesApi:
         self.registry = Registry()
         self.store = ObjectStore(self.pace)
         self.health = Health()
-        self._token = token
+        self._access = Access(token)
         self._with_controllers = controllers
-        self._denied: set[tuple[str, str, str]] = set()
         self._background = Background()
         self._listener = Listener(self._answer, error_body=_failure, pace=self.pace)
         self.controllers = ControllerLoop(self.store, self.registry, self.health, self.pace, timings or Timings())
@@ -129,7 +130,14 @@ class KubernetesApi:
 
     def deny(self, verb: str, plural: str, subresource: str = "") -> None:
         """Answer 403 to this verb (get, list, create, update, patch, delete), also in access reviews."""
-        self._denied.add((verb, plural, subresource))
+        self._access.deny(verb, plural, subresource)
+
+    def grant(self, token: str, rules: Iterable[Rule] | None, user: str = "sandbox") -> None:
+        """Let this bearer token do so much and no more: (group, resource[/subresource], verb, namespace or None).
+
+        `rules` None: everything. From the first grant on (and with `token`) every request needs a token that is known.
+        """
+        self._access.grant(token, rules, user)
 
     async def until(self, holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
         """Wait for a state of the world, looked at after every change; TimeoutError after `timeout_s` real seconds."""
@@ -148,19 +156,19 @@ class KubernetesApi:
     def _respond(self, received: Received) -> web.Response:
         if received.path in ("/readyz", "/livez", "/healthz"):
             return web.Response(text="ok")
-        if self._token is not None and received.headers.get("Authorization") != f"Bearer {self._token}":
-            raise errors.ApiError(401, "Unauthorized")
+        user = self._access.user(received.headers.get("Authorization", ""))
         if (described := discovery.describe(received.path, self.registry)) is not None:
             return _json(200, described)
-        if received.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" and received.method == "POST":
-            return _json(201, discovery.review(body_of(received), self._denied))
-        return self._resource(received)
+        if received.method == "POST" and (asked := received.path.removeprefix(_REVIEWS)) != received.path:
+            answers = {"selfsubjectaccessreviews": self._access.review, "selfsubjectrulesreviews": self._access.rules}
+            if asked in answers:
+                return _json(201, answers[asked](user, body_of(received)))
+        return self._resource(received, user)
 
-    def _resource(self, received: Received) -> web.Response:
+    def _resource(self, received: Received, user: User) -> web.Response:
         at = routes.parse(received.path, self.registry)
         verb = routes.verb(received.method, at)
-        if (verb, at.resource.plural, at.subresource) in self._denied:
-            raise errors.forbidden(at.resource, at.name or "", verb, at.subresource, at.space)
+        self._access.check(user, verb, at)
         if at.subresource == "eviction":
             return _json(201, self._verbs.evict(at, body_of(received), write_options(received)))
         match verb:
