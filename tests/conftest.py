@@ -1,13 +1,25 @@
-"""What every test gets: Hypothesis profiles, crash and serial tests on one worker, and no task left behind."""
+"""What every test gets: Hypothesis profiles, crash and serial tests on one worker, no task left behind, clusters to act on."""
 
 import asyncio
 import inspect
+import secrets
+import sys
+from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from remediator.sandbox.world import World
+from tests.controlplane import shared
+from tests.controlplane.processes import StartError
+from tests.controlplane.server import ControlPlane
 from tests.support.clock import ManualClock
+from tests.support.cluster import Stage
+from tests.support.emulated_cluster import EmulatedStage
+from tests.support.needs import not_run, was_not_run
+from tests.support.real_cluster import RealStage
 
 # Two noisy shared cores: no deadlines, and slow input generation is no finding.
 settings.register_profile(
@@ -19,13 +31,80 @@ settings.register_profile(
 settings.load_profile("fast")
 
 
+_OWNER = pytest.StashKey[shared.Owner]()
+_REAL_STAGES = ("control_plane", "real_stage")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process, not its workers, owns the test bed; it costs nothing until a test needs it."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_OWNER] = shared.Owner()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (owner := config.stash.get(_OWNER, None)) is not None:
+        owner.close()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that must not run beside their own kind share a worker (``--dist loadgroup``)."""
+    """Tests that must not run beside their own kind share a worker (``--dist loadgroup``); what may have to be built comes last."""
     for item in items:
+        if any(name in getattr(item, "fixturenames", ()) for name in _REAL_STAGES):
+            item.add_marker("real")
+            item.add_marker("live")
         for kind in ("crash", "serial"):
             if item.get_closest_marker(kind):
                 item.add_marker(pytest.mark.xdist_group(kind))
+    items.sort(key=lambda item: item.get_closest_marker("real") is not None)
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, object] | None:
+    """`not run` is a word of its own in the last line, not one skipped test more."""
+    if was_not_run(report) is not None:
+        return "not run", "n", ("NOT RUN", {"yellow": True})
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why they were not run."""
+    reasons = Counter(was_not_run(report) for report in terminalreporter.stats.get("not run", ()))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} not run: {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
+    """The real control plane of this test run, shared by all workers."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:  # a build takes minutes: past the capture, also from a worker
+        with capture.global_and_fixture_disabled():
+            print(f"\ntest bed: {line}", file=sys.stderr, flush=True)
+
+    try:
+        return shared.control_plane(say)
+    except StartError as error:
+        not_run(f"no control plane: {error}")
+
+
+@pytest.fixture
+async def emulated_stage(tmp_path: Path) -> AsyncIterator[EmulatedStage]:
+    async with World(speed=10) as world, EmulatedStage("shop", tmp_path, world=world) as ready:
+        yield ready
+
+
+@pytest.fixture
+async def real_stage(control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[RealStage]:
+    async with RealStage(f"shop-{secrets.token_hex(4)}", tmp_path, plane=control_plane) as ready:
+        yield ready
+
+
+@pytest.fixture(params=["emulator", pytest.param("real", marks=[pytest.mark.real, pytest.mark.live])])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """The same test on the emulator and on a real control plane."""
+    found: Stage = request.getfixturevalue("real_stage" if request.param == "real" else "emulated_stage")
+    return found
 
 
 @pytest.fixture

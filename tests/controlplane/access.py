@@ -35,9 +35,12 @@ class Access:
         """For kube-apiserver: token, user, uid, groups."""
         return self.directory / "tokens.csv"
 
+    def kubeconfig_path(self, user: str) -> Path:
+        return self.directory / f"{user.removeprefix('system:')}.kubeconfig"
+
     def kubeconfig(self, user: str, server: str) -> Path:
         """Write a kubeconfig for one of the users and return its path."""
-        path = self.directory / f"{user.removeprefix('system:')}.kubeconfig"
+        path = self.kubeconfig_path(user)
         return write_kubeconfig(path, server, self.certificate.read_bytes(), self.tokens[user])
 
     def kubelet_tls(self) -> ssl.SSLContext:
@@ -68,6 +71,12 @@ def make_access(directory: Path) -> Access:
         "".join(f'{token},{user},{user},"{groups.get(user, "")}"\n' for user, token in access.tokens.items())
     )
     return access
+
+
+def read_tokens(directory: Path) -> dict[str, str]:
+    """What `make_access` wrote there."""
+    lines = (directory / "tokens.csv").read_text().splitlines()
+    return {user: token for token, user, *_ in (line.split(",") for line in lines)}
 
 
 def write_kubeconfig(path: Path, server: str, certificate: bytes, token: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.controlplane import kubelet_server, server
+from tests.controlplane import kubelet_server, server, shared
 from tests.controlplane.api import Api
 from tests.controlplane.kubelet import Kubelet
 from tests.controlplane.nodes import Nodes
@@ -44,13 +44,12 @@ async def running(directory: Path) -> AsyncIterator[ControlPlane]:
 
 
 async def _serve(directory: Path) -> None:
-    loop = asyncio.get_running_loop()
-    ownerless = loop.run_in_executor(None, (directory / "alive").read_bytes)
+    shared.hold_running(directory)
     async with running(directory) as plane:
         told = directory / "ready.json.new"
         told.write_text(json.dumps({"url": plane.url}))
         told.rename(directory / "ready.json")
-        await ownerless
+        await shared.without_owner(directory)
 
 
 if __name__ == "__main__":

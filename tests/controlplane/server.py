@@ -13,7 +13,7 @@ import aiohttp
 from tests.controlplane import processes
 from tests.controlplane.access import ADMIN, CONTROLLERS, SCHEDULER, Access, make_access
 from tests.controlplane.build import command
-from tests.controlplane.processes import Program, free_ports
+from tests.controlplane.processes import Program, StartError, free_ports
 
 READY_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.05
@@ -39,8 +39,14 @@ class ControlPlane:
 
     url: str
     access: Access
-    audit_log: Path
-    admin_kubeconfig: Path
+
+    @property
+    def audit_log(self) -> Path:
+        return self.access.directory / "audit.log"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        return self.access.kubeconfig_path(ADMIN)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,11 +64,12 @@ async def running(directory: Path) -> AsyncIterator[ControlPlane]:
     access = make_access(directory)
     etcd_port, peer_port, api_port, controllers_port, scheduler_port = free_ports(5)
     url, etcd_url = f"https://127.0.0.1:{api_port}", f"http://127.0.0.1:{etcd_port}"
-    plane = ControlPlane(url, access, directory / "audit.log", access.kubeconfig(ADMIN, url))
+    plane = ControlPlane(url, access)
+    access.kubeconfig(ADMIN, url)
     started: list[Program] = []
 
     async def start(name: str, flags: list[str]) -> None:
-        started.append(await processes.start(name, [*command(name), *flags], directory / f"{name}.log"))
+        started.append(await processes.start(name, [*_program(name), *flags], directory / f"{name}.log"))
 
     try:
         await start("etcd", _etcd(directory, etcd_url, f"http://127.0.0.1:{peer_port}"))
@@ -77,6 +84,13 @@ async def running(directory: Path) -> AsyncIterator[ControlPlane]:
     finally:
         for program in reversed(started):
             await program.stop()
+
+
+def _program(name: str) -> list[str]:
+    found = command(name)
+    if found is None:
+        raise StartError(f"there is no {name}: python -m tests.controlplane.build makes it")
+    return found
 
 
 def _etcd(directory: Path, url: str, peer_url: str) -> list[str]:
