@@ -1,11 +1,12 @@
 """The last door before the network: no request that could change something passes it without the right to (S20, S21).
 
 The check stands in ``send``, after the connection is had and before the first byte, because waiting for a connection can outlast
-a lease. ``live``: a write needs a permit with more than the request time-out left. ``dry``: a write needs ``dryRun=All``.
-``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and nothing has left.
+a lease. ``live``: a write needs a permit with more than the request time-out left. ``dry``: a write needs ``dryRun=All``, where the
+server looks for it. ``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and nothing has left.
 """
 
 import ipaddress
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,9 @@ Probe = Callable[[str], None]
 """Told ``send.kubernetes.before`` just before the first byte of a write, ``send.kubernetes.after`` once its answer's headers came."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_THROUGH = frozenset({"exec", "attach", "portforward", "proxy"})
+"""Subresources behind which anything at all can be done, whatever the method: a websocket begins with a GET."""
+_GONE_THROUGH = frozenset({"pods", "nodes", "services"})
 
 
 def no_probe(point: str) -> None:
@@ -83,9 +87,17 @@ def departure() -> Iterator[Departure]:
 
 def is_write(method: str, url: URL) -> bool:
     """Could it change something? Asking the API server what we may do is a POST and still a read."""
+    if goes_through(url):
+        return True
     if method in _READS:
         return False
     return not (method == "POST" and url.path.endswith("/selfsubjectaccessreviews"))
+
+
+def goes_through(url: URL) -> bool:
+    """Does it lead through the API server into a pod, a node or a service? There is no dry-run of that."""
+    parts = [part for part in url.path.split("/") if part]
+    return any(one in _GONE_THROUGH and last in _THROUGH for one, last in zip(parts, parts[2:], strict=False))
 
 
 def is_loopback(host: str | None) -> bool:
@@ -129,9 +141,10 @@ def guarded_request(rules: Rules) -> type[ClientRequest]:
                 _check_peer(conn)
             writes = is_write(self.method, self.url)
             if writes:
-                _check_write(rules, self.method, self.url)
+                said = b"" if isinstance(self.body, bytes) else await self.body.as_bytes()
+                _check_write(rules, self.method, self.url, said)
                 rules.probe("send.kubernetes.before")
-                _check_write(rules, self.method, self.url)
+                _check_write(rules, self.method, self.url, said)
             if (watched := _DEPARTURE.get()) is not None:
                 watched.begun = True
             return await super().send(conn)
@@ -145,12 +158,14 @@ def _check_peer(conn: Connection) -> None:
         raise NotSentError("connected to an address that is not loopback, and loopback_only is set: not sent")
 
 
-def _check_write(rules: Rules, method: str, url: URL) -> None:
+def _check_write(rules: Rules, method: str, url: URL, body: bytes) -> None:
     what = f"{method} {url.path}"
     if rules.writes == "read":
         raise NotSentError(f"{what} could change something, and this client only reads: not sent")
     if rules.writes == "dry":
-        if url.query.getall("dryRun", []) != ["All"]:
+        if goes_through(url):
+            raise NotSentError(f"{what} has no dry-run, and this is one: not sent (S21)")
+        if url.query.getall("dryRun", []) != ["All"] or not _marked_within(method, url, body):
             raise NotSentError(f"{what} is not marked dryRun=All, and this is a dry-run: not sent (S21)")
         return
     held = _PERMIT.get()
@@ -161,6 +176,19 @@ def _check_write(rules: Rules, method: str, url: URL) -> None:
         raise NotSentError(
             f"{what}: the lease has {left_s:.1f} s left, less than the time-out of {rules.timeout_s:g} s: not sent (S20)"
         )
+
+
+def _marked_within(method: str, url: URL, body: bytes) -> bool:
+    """Deletes and evictions carry their options in the body, and the server then overlooks those of the query."""
+    evicts = method == "POST" and url.path.endswith("/eviction")
+    if not body or not (evicts or method == "DELETE"):
+        return not evicts
+    try:
+        document = json.loads(body)
+        options = document["deleteOptions"] if evicts else document
+        return bool(options["dryRun"] == ["All"])
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _watched_response(rules: Rules) -> type[ClientResponse]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
@@ -100,6 +101,63 @@ async def test_the_dry_transport_refuses_an_unmarked_write_unsent(world: World, 
             for method in ("PATCH", "PUT", "DELETE", "POST"):
                 with pytest.raises(NotSentError, match="dryRun=All"):
                     await session.request(method, f"{world.kubernetes_url}{DEPLOYMENT}{query}", json={})
+    assert len(world.kubernetes.requests) == 0
+
+
+_DELETED = "/api/v1/namespaces/shop/pods/checkout-1"
+_UNMARKED_WITHIN = [
+    ("DELETE", _DELETED, "{}"),
+    ("DELETE", _DELETED, '{"dryRun": ["None"]}'),
+    ("DELETE", _DELETED, "no JSON"),
+    ("POST", f"{_DELETED}/eviction", ""),
+    ("POST", f"{_DELETED}/eviction", '{"dryRun": ["All"]}'),
+    ("POST", f"{_DELETED}/eviction", '{"deleteOptions": {}}'),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), _UNMARKED_WITHIN)
+async def test_a_dry_run_is_marked_where_the_server_looks_for_it(
+    world: World, method: str, path: str, body: str
+) -> None:
+    """A delete's or eviction's options stand in its body; a mark in the query alone would be overlooked."""
+    async with open_session(Rules("dry", SystemClock(), TIMEOUT_S, loopback_only=True)) as session:
+        with pytest.raises(NotSentError, match="dryRun=All"):
+            await session.request(method, f"{world.kubernetes_url}{path}?dryRun=All", data=body.encode())
+    assert len(world.kubernetes.requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(_DELETED, '{"dryRun": ["All"]}'), (f"{_DELETED}/eviction", '{"deleteOptions": {"dryRun": ["All"]}}')],
+)
+async def test_what_is_marked_within_is_sent(world: World, path: str, body: str) -> None:
+    method = "POST" if path.endswith("/eviction") else "DELETE"
+    async with open_session(Rules("dry", SystemClock(), TIMEOUT_S, loopback_only=True)) as session:
+        url = f"{world.kubernetes_url}{path}?dryRun=All"
+        async with session.request(method, url, data=body, headers={"Content-Type": "application/json"}) as answered:
+            assert answered.status in (400, 404)
+    assert writes(world) == [f"{method} {path}"]
+
+
+_THROUGH = [
+    "/api/v1/namespaces/shop/pods/checkout-1/exec?command=ls",
+    "/api/v1/namespaces/shop/pods/checkout-1/attach",
+    "/api/v1/namespaces/shop/pods/checkout-1/portforward",
+    "/api/v1/namespaces/shop/pods/checkout-1/proxy/delete-everything",
+    "/api/v1/namespaces/shop/services/checkout:80/proxy/",
+    "/api/v1/nodes/worker-1/proxy/exec/shop/checkout-1/app",
+    "/k8s/clusters/c-1//api/v1/namespaces/shop/pods/checkout-1%2Fexec",
+]
+
+
+@pytest.mark.parametrize("path", _THROUGH)
+async def test_what_leads_into_a_pod_counts_as_a_write_and_has_no_dry_run(world: World, path: str) -> None:
+    url = URL(f"{world.kubernetes_url}{path}", encoded=True)
+    for kind, said in (("live", "no write permit"), ("dry", "no dry-run"), ("read", "only reads")):
+        rules = Rules(kind, SystemClock(), TIMEOUT_S, loopback_only=True)  # type: ignore[arg-type]
+        async with open_session(rules) as session:
+            with pytest.raises(NotSentError, match=said):
+                await session.get(url.update_query(dryRun="All"))
     assert len(world.kubernetes.requests) == 0
 
 
