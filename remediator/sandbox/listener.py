@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
@@ -12,7 +13,14 @@ from remediator.sandbox.faults import Fault, Faults
 from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.timekeeping import Pace
 
-Handler = Callable[[Received], Awaitable[web.Response]]
+
+class Stream(Protocol):
+    """An answer that goes on for a while: a watch, a websocket."""
+
+    async def serve(self, request: web.Request) -> web.StreamResponse: ...
+
+
+Handler = Callable[[Received], Awaitable[web.Response | Stream]]
 ErrorBody = Callable[[int], web.Response]
 
 LOOPBACK = "127.0.0.1"
@@ -73,7 +81,7 @@ class Listener:
         self.requests.add(received)
         fault = self.faults.take(received)
         if fault is None:
-            return await self._handler(received)
+            return await _sent(request, await self._handler(received))
         return await self._struck(request, received, fault)
 
     async def _struck(self, request: web.Request, received: Received, fault: Fault) -> web.StreamResponse:
@@ -86,11 +94,11 @@ class Listener:
                 return answer
             case "delay":
                 await self._stopped_within(fault.number)
-                return await self._handler(received)
+                return await _sent(request, await self._handler(received))
             case "late_answer":
-                answer = await self._handler(received)
+                done = await self._handler(received)
                 await self._stopped_within(fault.number)
-                return answer
+                return await _sent(request, done)
             case "lose_answer":
                 await self._handler(received)
                 return _cut(request, reset=False)
@@ -110,6 +118,10 @@ class Listener:
         """Until the client closes its end or the server stops."""
         while request.transport is not None and not request.transport.is_closing() and not self._stopping.is_set():
             await self._stopped_within(0.05)
+
+
+async def _sent(request: web.Request, answer: web.Response | Stream) -> web.StreamResponse:
+    return answer if isinstance(answer, web.Response) else await answer.serve(request)
 
 
 def _cut(request: web.Request, *, reset: bool) -> web.Response:

@@ -50,7 +50,7 @@ def parse(path: str, registry: Registry) -> Address:
     return Address(resource, namespace, name, subresource)
 
 
-def verb(method: str, at: Address) -> str:
+def verb(method: str, at: Address, *, watches: bool = False) -> str:
     """What RBAC calls this method here; raises 405 for one that is not served. Collections are not deleted whole."""
     if at.subresource in at.resource.actions:
         served = method in _ACTION_METHODS[at.subresource]
@@ -58,7 +58,9 @@ def verb(method: str, at: Address) -> str:
         served = method in _VERBS and (method == "GET" or (method == "POST") == (at.name is None))
     if not served:
         raise ApiError(405, "the server does not allow this method on the requested resource")
-    return "list" if method == "GET" and at.name is None else _VERBS[method]
+    if method == "GET" and at.name is None:
+        return "watch" if watches else "list"
+    return _VERBS[method]
 
 
 def _subresources(resource: Resource) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from remediator.sandbox.kubernetes.errors import bad_request
-from remediator.sandbox.kubernetes.resources import Object
+from remediator.sandbox.kubernetes.resources import Object, Resource
 
 Test = Callable[[Object], bool]
 
@@ -18,18 +18,25 @@ _REQUIREMENT = re.compile(
 )
 
 _COMMON_FIELDS = {"metadata.name", "metadata.namespace"}
+_EVENT_FIELDS = {"reason", "type", "reportingComponent", "source"} | {
+    f"involvedObject.{part}"
+    for part in ("kind", "name", "namespace", "uid", "apiVersion", "resourceVersion", "fieldPath")
+}
 _FIELDS = {
-    "pods": {"spec.nodeName", "status.phase", "spec.restartPolicy", "status.podIP"},
+    "pods": {
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    },
     "nodes": {"spec.unschedulable"},
     "namespaces": {"status.phase"},
-    "events": {
-        "involvedObject.kind",
-        "involvedObject.name",
-        "involvedObject.namespace",
-        "involvedObject.uid",
-        "reason",
-        "type",
-    },
+    "jobs": {"status.successful"},
+    "replicasets": {"status.replicas"},
+    "events": _EVENT_FIELDS,
 }
 
 
@@ -61,16 +68,24 @@ def _requirement(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
     return lambda labels: key in labels
 
 
-def field_selector(text: str, plural: str) -> Test:
-    """A test over objects; raises 400 for a field that the real server does not index either."""
+def field_selector(text: str, resource: Resource) -> Test:
+    """A test over objects as they are stored; raises 400 for a field that the real server does not index either.
+
+    Events of events.k8s.io are selected by `regarding.*` as well as by the names that core/v1 has for it.
+    """
+    fields = _COMMON_FIELDS | _FIELDS.get(resource.plural, set())
     tests: list[Test] = []
     for part in filter(None, text.split(",")):
         found = re.fullmatch(r"\s*([A-Za-z.]+)\s*(==|=|!=)\s*(.*?)\s*", part)
         if found is None:
             raise bad_request(f'invalid selector: "{part}"; can\'t understand it')
         field, op, value = found.groups()
-        if field not in _COMMON_FIELDS | _FIELDS.get(plural, set()):
-            raise bad_request(f"field label not supported: {field} (in a list of {plural})")
+        if resource.group == "events.k8s.io":
+            field = field.replace("regarding.", "involvedObject.", 1).replace(
+                "reportingController", "reportingComponent"
+            )
+        if field not in fields:
+            raise bad_request(f"field label not supported: {field} (in a list of {resource.plural})")
         tests.append(_field_test(field.split("."), value, op != "!="))
     return lambda obj: all(test(obj) for test in tests)
 

@@ -1,5 +1,6 @@
 """The emulated API server: HTTP in, objects out. Start it, point a Kubernetes client at `url`, look at what changed."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 
@@ -15,11 +16,14 @@ from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.health import Health
+from remediator.sandbox.kubernetes.listing import listed, selection, shown, stored
 from remediator.sandbox.kubernetes.resources import NAMESPACES, NODES, Object, Registry
 from remediator.sandbox.kubernetes.store import Change, ObjectStore, Writer
 from remediator.sandbox.kubernetes.verbs import Verbs
+from remediator.sandbox.kubernetes.watch_log import WatchLog
+from remediator.sandbox.kubernetes.watching import Watch
 from remediator.sandbox.kubernetes.write_options import WriteOptions, body_of, delete_options, write_options
-from remediator.sandbox.listener import Listener
+from remediator.sandbox.listener import Listener, Stream
 from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
 
@@ -56,6 +60,8 @@ class KubernetesApi:
         self.controllers = ControllerLoop(self.store, self.registry, self.health, self.pace, timings or Timings())
         deletion = Deletion(self.store, self.registry, self.pace)
         self._verbs = Verbs(self.store, deletion, Evictions(self.store, deletion, self.pace))
+        self.watch_log = WatchLog(self.store)
+        self._stopping = asyncio.Event()
         self._changed = Signal()
         self.store.watch(lambda *_: self._changed.tell())
         for namespace in namespaces:
@@ -76,12 +82,15 @@ class KubernetesApi:
         return self._listener.faults
 
     async def start(self, port: int = 0) -> None:
+        self._stopping.clear()
         await self._listener.start(port)
         if self._with_controllers:
             self._background.start(self.controllers.run(), name="sandbox-kubernetes-controllers")
 
     async def stop(self) -> None:
         """Stop listening and stop the controllers; the objects stay. `start` goes on from there, on the same port."""
+        self._stopping.set()
+        self.watch_log.changed.tell()
         await self._listener.stop()
         await self._background.stop()
 
@@ -143,7 +152,7 @@ class KubernetesApi:
         """Wait for a state of the world, looked at after every change; TimeoutError after `timeout_s` real seconds."""
         await self._changed.until(holds, timeout_s)
 
-    async def _answer(self, received: Received) -> web.Response:
+    async def _answer(self, received: Received) -> web.Response | Stream:
         try:
             return self._respond(received)
         except errors.ApiError as error:
@@ -153,7 +162,7 @@ class KubernetesApi:
             message = f"the sandbox failed on {received}: {error!r}"
             return _json(500, errors.ApiError(500, message).status())
 
-    def _respond(self, received: Received) -> web.Response:
+    def _respond(self, received: Received) -> web.Response | Stream:
         if received.path in ("/readyz", "/livez", "/healthz"):
             return web.Response(text="ok")
         user = self._access.user(received.headers.get("Authorization", ""))
@@ -165,9 +174,22 @@ class KubernetesApi:
                 return _json(201, answers[asked](user, body_of(received)))
         return self._resource(received, user)
 
-    def _resource(self, received: Received, user: User) -> web.Response:
+    def _watch(self, at: routes.Address, received: Received) -> Watch:
+        kept, matches = stored(at.resource), selection(at, received.query)
+        return Watch(
+            self.watch_log,
+            kept,
+            received.query,
+            matches=matches,
+            present=lambda: (self.store.version, [obj for obj in self.store.all(kept, at.namespace) if matches(obj)]),
+            shown=lambda obj: shown(at.resource, obj),
+            kind=at.resource,
+            stopping=self._stopping,
+        )
+
+    def _resource(self, received: Received, user: User) -> web.Response | Stream:
         at = routes.parse(received.path, self.registry)
-        verb = routes.verb(received.method, at)
+        verb = routes.verb(received.method, at, watches=received.query.get("watch", "").lower() in ("1", "true"))
         self._access.check(user, verb, at)
         if at.subresource == "eviction":
             return _json(201, self._verbs.evict(at, body_of(received), write_options(received)))
@@ -175,10 +197,9 @@ class KubernetesApi:
             case "get":
                 return _json(200, self._verbs.read(at))
             case "list":
-                if received.query.get("watch", "false").lower() in ("1", "true"):
-                    raise errors.ApiError(501, "the sandbox has no watch: poll instead", reason="NotImplemented")
-                query = received.query
-                return _json(200, self._verbs.list(at, query.get("labelSelector", ""), query.get("fieldSelector", "")))
+                return _json(200, listed(self.store, at, received.query, self.watch_log.oldest))
+            case "watch":
+                return self._watch(at, received)
             case "create":
                 return _json(201, self._verbs.create(at, body_of(received), write_options(received)))
             case "update":

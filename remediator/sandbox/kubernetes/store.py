@@ -141,6 +141,7 @@ class ObjectStore:
         for owner in _owners_of(obj):
             self._children.get(owner, {}).pop((resource, namespace, name), None)
         self._version += 1
+        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._version)}}
         self._note(resource, obj, writer, "delete", frozenset())
         self._tell(resource, obj, gone=True)
 

@@ -8,16 +8,16 @@ from typing import Any
 from remediator.sandbox.kubernetes import admission, errors, events, scale
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
+from remediator.sandbox.kubernetes.listing import shown, stored
 from remediator.sandbox.kubernetes.patches import apply_patch
-from remediator.sandbox.kubernetes.resources import EVENTS, NAMESPACES, NEW_EVENTS, Object, Resource
+from remediator.sandbox.kubernetes.resources import NAMESPACES, NEW_EVENTS, Object
 from remediator.sandbox.kubernetes.routes import Address
-from remediator.sandbox.kubernetes.selectors import field_selector, label_selector
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
 from remediator.sandbox.kubernetes.write_options import DeleteOptions, WriteOptions
 
 
 class Verbs:
-    """GET, LIST, create, replace, patch and delete over the store."""
+    """GET, create, replace, patch and delete over the store."""
 
     def __init__(self, store: ObjectStore, deletion: Deletion, evictions: Evictions) -> None:
         self._store = store
@@ -27,19 +27,6 @@ class Verbs:
     def read(self, at: Address) -> Object:
         """One object, or its Scale."""
         return self._shown(at, self._present(at))
-
-    def list(self, at: Address, labels: str, fields: str) -> Object:
-        """The list object. `limit` is not honoured: everything comes at once, without a continue token."""
-        has_labels, has_fields = label_selector(labels), field_selector(fields, at.resource.plural)
-        found = [
-            obj for obj in self._store.all(_stored(at.resource), at.namespace) if has_labels(obj) and has_fields(obj)
-        ]
-        return {
-            "kind": f"{at.resource.kind}List",
-            "apiVersion": at.resource.api_version,
-            "metadata": {"resourceVersion": self._store.version},
-            "items": [_as_item(at.resource, obj) for obj in found],
-        }
 
     def create(self, at: Address, body: Any, options: WriteOptions) -> Object:
         """Store a new object. 404 when its namespace is missing, 409 when the name is taken."""
@@ -60,10 +47,10 @@ class Verbs:
             obj = events.to_core(obj)
         obj = admission.with_defaults(at.resource, admission.with_first_status(at.resource, obj))
         admission.validate(at.resource, obj)
-        stored = _stored(at.resource)
-        if self._store.get(stored, at.space, metadata["name"]) is not None:
+        kept = stored(at.resource)
+        if self._store.get(kept, at.space, metadata["name"]) is not None:
             raise errors.already_exists(at.resource, metadata["name"])
-        created = self._store.create(stored, obj, Writer(options.manager), dry_run=options.dry_run)
+        created = self._store.create(kept, obj, Writer(options.manager), dry_run=options.dry_run)
         return self._shown(at, created)
 
     def replace(self, at: Address, body: Any, options: WriteOptions) -> Object:
@@ -97,7 +84,7 @@ class Verbs:
     def delete(self, at: Address, options: DeleteOptions) -> Object:
         """Delete one object; the answer is a Status, or the object when it is only marked or its kind does so."""
         old = self._present(at)
-        left = self._deletion.delete(_stored(at.resource), old, Writer(options.manager), options)
+        left = self._deletion.delete(stored(at.resource), old, Writer(options.manager), options)
         metadata = left["metadata"]
         if metadata.get("deletionTimestamp") or at.resource.returns_deleted:
             return self._shown(at, left)
@@ -112,7 +99,7 @@ class Verbs:
         return self._evictions.evict(self._present(at), how)
 
     def _present(self, at: Address) -> Object:
-        found = self._store.get(_stored(at.resource), at.space, str(at.name))
+        found = self._store.get(stored(at.resource), at.space, str(at.name))
         if found is None:
             raise errors.not_found(at.resource, str(at.name))
         return found
@@ -120,7 +107,7 @@ class Verbs:
     def _shown(self, at: Address, obj: Object) -> Object:
         if at.subresource == "scale":
             return scale.as_scale(obj)
-        return events.to_new(obj) if at.resource is NEW_EVENTS else obj
+        return shown(at.resource, obj)
 
     def _write(self, at: Address, old: Object, change: Callable[[Object], Object], options: WriteOptions) -> Object:
         new = change(self._shown(at, old))
@@ -146,20 +133,8 @@ class Verbs:
                 merged = admission.with_defaults(at.resource, merged)
         admission.validate(at.resource, merged, old)
         writer = Writer(options.manager, at.subresource)
-        stored = _stored(at.resource)
-        updated = self._store.update(stored, old, merged, writer, dry_run=options.dry_run)
+        place = stored(at.resource)
+        updated = self._store.update(place, old, merged, writer, dry_run=options.dry_run)
         if not options.dry_run:
-            self._deletion.finish_if_free(stored, updated, writer)
+            self._deletion.finish_if_free(place, updated, writer)
         return self._shown(at, updated)
-
-
-def _stored(resource: Resource) -> Resource:
-    return EVENTS if resource is NEW_EVENTS else resource
-
-
-def _as_item(resource: Resource, obj: Object) -> Object:
-    """Items of built-in lists carry neither apiVersion nor kind on a real server."""
-    shown = events.to_new(obj) if resource is NEW_EVENTS else obj
-    if not resource.built_in:
-        return shown
-    return {key: value for key, value in shown.items() if key not in ("apiVersion", "kind")}

@@ -180,12 +180,6 @@ async def test_deleting_a_deployment_takes_its_pods_along_and_orphan_leaves_them
     assert of("orphaned") == 3
 
 
-async def test_a_watch_is_refused_loudly(core: Untyped) -> None:
-    with pytest.raises(ApiException) as caught:
-        await core.list_namespaced_pod("default", watch=True)
-    assert caught.value.status == 501
-
-
 async def test_a_further_resource_is_one_line(api: client.ApiClient, cluster: KubernetesApi) -> None:
     cluster.registry.register(Resource("cert-manager.io", "v1", "certificates", "Certificate", built_in=False))
     cluster.put("certificates", {"metadata": {"name": "tls", "namespace": "shop"}, "spec": {}})
