@@ -1,8 +1,13 @@
 """The stages that contract tests stand on, each on the emulator and on the real control plane."""
 
+from dataclasses import replace
+
 import pytest
 
+from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.permissions import Permission
+from remediator.errors import FactsMissingError
+from remediator.targets import Target
 from tests.support.cluster import Object, RefusedError, Stage
 
 READ = [Permission("apps", "deployments", "get")]
@@ -23,6 +28,22 @@ async def test_what_a_client_asks_is_in_the_audit(stage: Stage) -> None:
     assert (asked.verb, asked.path) == ("GET", f"/apis/apps/v1/namespaces/{stage.namespace}/deployments/checkout")
     assert asked.user_agent == "remediator"
     assert not asked.writes
+
+
+async def test_a_client_may_do_what_it_was_granted_and_no_more(stage: Stage) -> None:
+    await stage.workload("checkout")
+    client = await stage.client([Permission("apps", "statefulsets", "get")])
+    with pytest.raises(FactsMissingError, match='cannot get resource "deployments"'):
+        await client.workloads.read(stage.target("checkout"))
+
+
+async def test_another_namespace_is_only_for_who_may_go_everywhere(stage: Stage) -> None:
+    here, everywhere = await stage.client(READ), await stage.client([replace(READ[0], everywhere=True)])
+    elsewhere = Target.kubernetes("prod", "kube-system", "deployment", "dns")
+    with pytest.raises(FactsMissingError, match="forbidden"):
+        await here.workloads.read(elsewhere)
+    with pytest.raises(TargetNotFoundError):
+        await everywhere.workloads.read(elsewhere)
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
