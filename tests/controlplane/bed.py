@@ -1,12 +1,15 @@
-"""The whole test bed: `running` within a program, or `python -m tests.controlplane.bed DIRECTORY` as a process of its own.
+"""The whole test bed: `running` within a program, or `python -m tests.controlplane.bed` as a process of its own.
 
-That process writes `ready.json` when pods can be made, and ends, leaving nothing behind, when nobody holds `DIRECTORY/alive`
-(a named pipe) open for writing any more.
+With a DIRECTORY, as test runs start it, it ends, and removes that, when nobody holds `DIRECTORY/alive` (a named pipe) open any more.
+Without, it serves until interrupted, and tells how test runs come to use it instead of starting one each.
 """
 
 import asyncio
 import json
+import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,11 +49,33 @@ async def running(directory: Path) -> AsyncIterator[ControlPlane]:
 async def _serve(directory: Path) -> None:
     shared.hold_running(directory)
     async with running(directory) as plane:
-        told = directory / "ready.json.new"
-        told.write_text(json.dumps({"url": plane.url}))
-        told.rename(directory / "ready.json")
+        _tell(directory, plane)
         await shared.without_owner(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _serve_by_hand(directory: Path) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(directory) as plane:
+        _tell(directory, plane)
+        print(
+            f"export {shared.DIRECTORY}={directory}   # test runs use this one; kubectl: {plane.admin_kubeconfig}",
+            flush=True,
+        )
+        await stop.wait()
+
+
+def _tell(directory: Path, plane: ControlPlane) -> None:
+    told = directory / "ready.json.new"
+    told.write_text(json.dumps({"url": plane.url}))
+    told.rename(directory / "ready.json")
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    if len(sys.argv) > 1:
+        asyncio.run(_serve(Path(sys.argv[1])))
+    else:
+        with tempfile.TemporaryDirectory(prefix="remediator-test-bed-") as made:
+            asyncio.run(_serve_by_hand(Path(made)))

@@ -30,23 +30,30 @@ _started: list["subprocess.Popen[bytes]"] = []
 
 
 class Owner:
-    """Who holds this (the process that pytest was started as) keeps the test bed alive. Nothing is started yet."""
+    """Who holds this (the process that pytest was started as) keeps the test bed alive. Nothing is started yet.
+
+    A test bed that runs already, by hand, belongs to nobody here and is left alone.
+    """
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="remediator-test-bed-"))
-        os.mkfifo(self._directory / "alive")
-        # Also for reading, or else opening would wait for a reader.
-        self._alive = os.open(self._directory / "alive", os.O_RDWR)
-        os.environ[DIRECTORY] = str(self._directory)
+        self._directory: Path | None = None
+        if DIRECTORY not in os.environ:
+            self._directory = Path(tempfile.mkdtemp(prefix="remediator-test-bed-"))
+            os.mkfifo(self._directory / "alive")
+            # Also for reading, or else opening would wait for a reader.
+            self._alive = os.open(self._directory / "alive", os.O_RDWR)
+            os.environ[DIRECTORY] = str(self._directory)
 
     def close(self) -> None:
         """End the test bed, if any was started, and remove its files."""
+        if self._directory is None:
+            return
         os.close(self._alive)
         until = time.monotonic() + _END_WITHIN_S
         while _runs(self._directory) and time.monotonic() < until:
             time.sleep(0.05)
         shutil.rmtree(self._directory, ignore_errors=True)
-        os.environ.pop(DIRECTORY, None)
+        del os.environ[DIRECTORY]
 
 
 def control_plane(say: Say) -> ControlPlane:
