@@ -1,0 +1,149 @@
+"""One action carried out by the real run machine and the real ``Steps``, without store and guards: what a run does to the world.
+
+Waits are short in the world's time and as long as the machine says in the run's.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from remediator.actions import action_named
+from remediator.actions.base import ActionContext, PlanRefusedError
+from remediator.answers import Answer
+from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.transport import WritePermit
+from remediator.clock import SystemClock
+from remediator.conditions.base import Look
+from remediator.decision.facts import Problem
+from remediator.engine.steps import Steps
+from remediator.engine.worlds import Worlds
+from remediator.errors import RemediatorError
+from remediator.ids import intent_id
+from remediator.runs import machine
+from remediator.runs.cursor import Cursor, Phase, RemedyShape, Shape
+from remediator.runs.events import Admitted, Command, Denied, Do, Event, Wait
+from remediator.runs.plan import Plan
+from remediator.store.journal import StepRow
+from remediator.targets import Target
+
+_TURNS = 400
+_NAP_S = 0.05
+
+
+@dataclass
+class CarriedOut:
+    """Plans and carries out; ``go`` returns the cursor at the end, or where a person is asked."""
+
+    kubernetes: KubernetesClient
+    target: Target
+    action: str
+    params: Mapping[str, Any]
+    if_refuted: Literal["undo", "keep"] = "keep"
+    verified: Answer | None = None
+    """What the remedy's conditions answer; None: what the action itself sees of its effect."""
+    within: timedelta = timedelta(minutes=2)
+    told: list[str] = field(default_factory=list)
+    _now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _steps: dict[str, StepRow] = field(default_factory=dict)
+    _plan: Plan | None = None
+
+    async def go(self) -> Cursor:
+        worlds = Worlds(kubernetes={self.target.place: self.kubernetes}, prometheus={}, alertmanagers={})
+        self._doing = Steps(worlds, source="test")
+        shape = Shape(
+            remedies=(RemedyShape(1, self.within, timedelta(0), self.if_refuted),),
+            rehearsal=self.kubernetes.dry_run,
+            settle=timedelta(0),
+            look=timedelta(seconds=2),
+        )
+        cursor, command = machine.resume(machine.start(0, self._now), shape, self._now)
+        for _ in range(_TURNS):
+            if command in (Do.END, Do.ASK_PERSON):
+                return cursor
+            if isinstance(command, Wait):
+                await asyncio.sleep(_NAP_S)
+                self._now = max(self._now, command.until)
+                cursor, command = machine.resume(cursor, shape, self._now)
+                continue
+            event = await self._do(cursor, command)
+            self.told.append(f"{cursor.direction} {command}: {event}")
+            self._now += timedelta(milliseconds=10)
+            cursor, command = machine.advance(cursor, event, shape, self._now)
+        raise AssertionError(f"neither ended nor asking a person: {cursor}; {self.told[-5:]}")
+
+    async def _do(self, cursor: Cursor, command: Command) -> Event:
+        match command:
+            case Do.CHECK:
+                return await self._check(cursor)
+            case Do.APPLY:
+                return await self._apply(cursor)
+            case Do.LAND:
+                return self._seen(await self._doing.landed(self._step(cursor)))
+            case Do.LOOK_EFFECT:
+                return self._seen(await self._doing.effect(self._step(cursor)))
+            case Do.LOOK_VERIFY:
+                seen = self._seen(await self._doing.effect(self._steps[self._intent("apply")]))
+                return seen if self.verified is None else self.verified
+            case _:
+                raise AssertionError(command)
+
+    async def _check(self, cursor: Cursor) -> Admitted | Denied:
+        try:
+            if cursor.direction == "undo":
+                found = await self._doing.undo_plan(self._steps[self._intent("apply")])
+                if isinstance(found, Problem):
+                    return Denied(found.text, unread=found.kind == "wait")
+                self._plan = found
+                return Admitted(0)
+            action = action_named(self.action)
+            ctx = ActionContext(self.kubernetes, own_changes=cursor.changed)
+            plan = await action.plan(ctx, self.target, action.params.model_validate(dict(self.params)))
+        except PlanRefusedError as refused:
+            return Denied(f"{refused.code}: {refused}")
+        except RemediatorError as error:
+            return Denied(str(error))
+        self._plan = Plan.from_json(plan.to_json())
+        return Admitted(0)
+
+    async def _apply(self, cursor: Cursor) -> Event:
+        assert self._plan is not None
+        intent = self._intent(cursor.direction)
+        begun_at = datetime.now(UTC)
+        done = await self._doing.apply(self._plan, intent, WritePermit(SystemClock().boottime() + 300))
+        former = self._steps.get(intent)
+        self._steps[intent] = StepRow(
+            intent_id=intent,
+            run_id="run_test",
+            seq=1,
+            remedy="test",
+            action=self._plan.action,
+            direction=cursor.direction,
+            state=done.state,
+            plan=self._plan.to_json(),
+            attempts=1,
+            begun_at=begun_at,
+            first_begun_at=begun_at if former is None else former.first_begun_at,
+            ended_at=None,
+            applied=done.applied,
+            error=done.error,
+        )
+        if done.error is not None:
+            self.told.append(done.error)
+        return done.event
+
+    def _seen(self, look: Look) -> Answer:
+        self.told.append(look.seen)
+        return look.answer
+
+    def _step(self, cursor: Cursor) -> StepRow:
+        return self._steps[self._intent(cursor.direction)]
+
+    def _intent(self, direction: str) -> str:
+        return intent_id(f"run_test{id(self)}", 0, 0, direction)
+
+
+def is_at_rest(cursor: Cursor) -> bool:
+    """Ended, or waiting for a person."""
+    return cursor.phase in (Phase.ENDED, Phase.PERSON)
