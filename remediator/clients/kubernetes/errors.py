@@ -16,6 +16,13 @@ class ConflictError(TransientError):
     """Somebody wrote since we read; nothing was changed. Read again and compare before writing again (S16)."""
 
 
+class BudgetExhaustedError(TransientError):
+    """A disruption budget lets no pod go now; nothing was changed. Others may go meanwhile."""
+
+
+_TWO_BUDGETS = "more than one PodDisruptionBudget"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer that is not a success."""
@@ -40,8 +47,18 @@ class Refusal:
 
     @property
     def message(self) -> str:
-        said = self.document.get("message") or self.document.get("reason") or "no reason given"
-        return f"{self.status}: {str(said)[:500]}"
+        said = str(self.document.get("message") or self.document.get("reason") or "no reason given")
+        more = [
+            text for text in (str(cause.get("message") or "") for cause in self.causes) if text and text not in said
+        ]
+        return f"{self.status}: {' '.join((said, *more))[:500]}"
+
+    @property
+    def causes(self) -> list[dict[str, Any]]:
+        """The reasons behind the reason, such as the counts of a disruption budget."""
+        details = self.document.get("details")
+        found = details.get("causes") if isinstance(details, dict) else None
+        return [cause for cause in found if isinstance(cause, dict)] if isinstance(found, list) else []
 
     @property
     def retry_after_s(self) -> float | None:
@@ -75,10 +92,14 @@ def write_refused(what: str, refusal: Refusal, permission: str) -> StepError:
             return TargetNotFoundError(message)
         case 409:
             return ConflictError(message)
+        case 429 if any(cause.get("reason") == "DisruptionBudget" for cause in refusal.causes):
+            return BudgetExhaustedError(message, retry_after_s=refusal.retry_after_s)
         case 429:
             return TransientError(message, retry_after_s=refusal.retry_after_s)
         case 503 if refusal.by_api_server:
             return TransientError(message, retry_after_s=refusal.retry_after_s)
+        case 500 if refusal.by_api_server and _TWO_BUDGETS in message:  # found before anything is done
+            return PermanentError(message)
         case 408:
             return OutcomeUnknownError(message)
         case status if status >= 500:
