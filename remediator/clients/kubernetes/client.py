@@ -8,8 +8,11 @@ from typing import Any
 
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
+from remediator.clients.kubernetes.budgets import Budgets
+from remediator.clients.kubernetes.nodes import Nodes
 from remediator.clients.kubernetes.owners import Owners
 from remediator.clients.kubernetes.pods import Pods
+from remediator.clients.kubernetes.single_pods import SinglePods
 from remediator.clients.kubernetes.workloads import Workloads
 from remediator.clock import Clock
 from remediator.targets import Target
@@ -27,6 +30,9 @@ class KubernetesClient:
         self.pods = Pods(api, cluster=name, clock=clock)
         self.autoscalers = Autoscalers(api, cluster=name, clock=clock)
         self.owners = Owners(api, cluster=name, clock=clock)
+        self.single_pods = SinglePods(api, cluster=name, clock=clock)
+        self.budgets = Budgets(api, cluster=name, clock=clock)
+        self.nodes = Nodes(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:
