@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import secrets
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.controlplane.server import ControlPlane
 from tests.support.clock import ManualClock
 from tests.support.cluster import Stage
 from tests.support.emulated_cluster import EmulatedStage
-from tests.support.needs import not_run, was_not_run
+from tests.support.needs import Programs, not_run, programs, teller, was_not_run
 from tests.support.real_cluster import RealStage
 
 # Two noisy shared cores: no deadlines, and slow input generation is no finding.
@@ -32,7 +31,7 @@ settings.load_profile("fast")
 
 
 _OWNER = pytest.StashKey[shared.Owner]()
-_REAL_STAGES = ("control_plane", "real_stage")
+_REAL = ("control_plane", "real_stage", "program")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,7 +49,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that must not run beside their own kind share a worker (``--dist loadgroup``); what may have to be built comes last."""
     for item in items:
-        if any(name in getattr(item, "fixturenames", ()) for name in _REAL_STAGES):
+        if any(name in getattr(item, "fixturenames", ()) for name in _REAL):
             item.add_marker("real")
             item.add_marker("live")
         for kind in ("crash", "serial"):
@@ -76,16 +75,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
     """The real control plane of this test run, shared by all workers."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:  # a build takes minutes: past the capture, also from a worker
-        with capture.global_and_fixture_disabled():
-            print(f"\ntest bed: {line}", file=sys.stderr, flush=True)
-
     try:
-        return shared.control_plane(say)
+        return shared.control_plane(teller(pytestconfig))
     except StartError as error:
         not_run(f"no control plane: {error}")
+
+
+@pytest.fixture(scope="session")
+def program(pytestconfig: pytest.Config) -> Programs:
+    """How to start a real `alertmanager`, `amtool`, `prometheus` or `kubectl`."""
+    return programs(teller(pytestconfig))
 
 
 @pytest.fixture

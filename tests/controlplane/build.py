@@ -41,6 +41,11 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "remediator" / "controlplane"
 
 
+def recipe_of(program: str) -> Recipe:
+    """What makes the program."""
+    return next(recipe for recipe in ALL if program in recipe.programs)
+
+
 def command(program: str) -> list[str] | None:
     """How to start a program: the installed one, else ours; None when it has to be built."""
     assets = os.environ.get(ASSETS)
@@ -49,11 +54,10 @@ def command(program: str) -> list[str] | None:
     for name in _INSTALLED.get(program, ()):
         if (found := shutil.which(name)) is not None:
             return [found]
-    for recipe in ALL:
-        if (arguments := recipe.programs.get(program)) is not None:
-            built = cache() / recipe.key / arguments[0]
-            return [str(built), *arguments[1:]] if built.is_file() else None
-    raise KeyError(program)
+    recipe = recipe_of(program)
+    file, *arguments = recipe.programs[program]
+    built = cache() / recipe.key / file
+    return [str(built), *arguments] if built.is_file() else None
 
 
 def missing(recipe: Recipe) -> list[str]:

@@ -1,8 +1,7 @@
 """S30 with a real Alertmanager: remediator delays pages, it never owns them. The shipped files, their durations made short."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,20 +17,12 @@ from remediator.sandbox.pagerduty import Incident
 from remediator.sandbox.pagerduty import PagerDuty as Sink
 from remediator.settings import Settings
 from tests.support import alertmanager as am
+from tests.support.needs import Programs
 
 FILES = ("live.yml", "trial.yml")
 FASTER = 300.0
 """The backstop's 20m become 4s."""
 BACKSTOP_S = 4.0
-
-needs_alertmanager = pytest.mark.skipif(
-    am.binary() is None,
-    reason="NO ALERTMANAGER ON THIS MACHINE: the backstop was NOT tested (apt-get install prometheus-alertmanager)",
-)
-needs_amtool = pytest.mark.skipif(
-    shutil.which("amtool") is None,
-    reason="NO AMTOOL ON THIS MACHINE: the shipped configurations were NOT checked by it",
-)
 
 
 @dataclass
@@ -54,34 +45,33 @@ class House:
 
 
 @asynccontextmanager
-async def house(file: str, directory: Path) -> AsyncIterator[House]:
+async def house(file: str, directory: Path, command: Sequence[str]) -> AsyncIterator[House]:
     sink = Sink()
     await sink.start()
     try:
         async with am.fake_remediator() as remediator:
             text = am.shortened((am.DEPLOYED / file).read_text(), by=FASTER)
             config = am.readdressed(text, directory, remediator=remediator.url, pagerduty=sink.url)
-            async with am.running(config, directory) as alertmanager:
+            async with am.running(config, directory, command) as alertmanager:
                 yield House(alertmanager, remediator, sink)
     finally:
         await sink.stop()
 
 
 @pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[House]:
-    async with house("live.yml", tmp_path) as built:
+async def live(tmp_path: Path, program: Programs) -> AsyncIterator[House]:
+    async with house("live.yml", tmp_path, program("alertmanager")) as built:
         yield built
 
 
 @pytest.fixture
-async def trial(tmp_path: Path) -> AsyncIterator[House]:
-    async with house("trial.yml", tmp_path) as built:
+async def trial(tmp_path: Path, program: Programs) -> AsyncIterator[House]:
+    async with house("trial.yml", tmp_path, program("alertmanager")) as built:
         yield built
 
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 async def test_what_nobody_fixes_reaches_people_by_the_backstop_and_not_before(live: House) -> None:
     loop = asyncio.get_running_loop()
     await live.alertmanager.push("HighErrorRate", {"severity": "critical", "namespace": "shop"})
@@ -96,7 +86,6 @@ async def test_what_nobody_fixes_reaches_people_by_the_backstop_and_not_before(l
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 async def test_what_is_fixed_in_time_pagerduty_never_hears_of(live: House) -> None:
     await live.alertmanager.push("Fixed", {"severity": "critical"})
     await live.remediator.heard("Fixed", within_s=3)
@@ -109,7 +98,6 @@ async def test_what_is_fixed_in_time_pagerduty_never_hears_of(live: House) -> No
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 async def test_an_alert_that_joins_others_of_its_name_waits_by_itself(live: House) -> None:
     await live.alertmanager.push("HighErrorRate", {"severity": "critical", "pod": "a"})
     await live.paged("HighErrorRate")
@@ -124,7 +112,6 @@ async def test_an_alert_that_joins_others_of_its_name_waits_by_itself(live: Hous
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 @pytest.mark.parametrize("labels", [{}, {"severity": "high"}, {"severity": "P1"}, {"severity": "sev-nobody-knows"}])
 async def test_severities_that_are_told_like_high_have_a_backstop(live: House, labels: dict[str, str]) -> None:
     await live.alertmanager.push("Odd", labels)
@@ -134,7 +121,6 @@ async def test_severities_that_are_told_like_high_have_a_backstop(live: House, l
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 async def test_other_severities_go_to_remediator_alone(live: House) -> None:
     for severity in ("medium", "warning", "Warning", "low", "info", "none"):
         await live.alertmanager.push("Small", {"severity": severity})
@@ -146,10 +132,11 @@ async def test_other_severities_go_to_remediator_alone(live: House) -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 @pytest.mark.parametrize("file", FILES)
-async def test_alerts_about_remediator_go_to_people_at_once_and_never_to_remediator(tmp_path: Path, file: str) -> None:
-    async with house(file, tmp_path) as built:
+async def test_alerts_about_remediator_go_to_people_at_once_and_never_to_remediator(
+    tmp_path: Path, program: Programs, file: str
+) -> None:
+    async with house(file, tmp_path, program("alertmanager")) as built:
         await built.alertmanager.push(f"{OWN_ALERTS}Down", {"severity": "critical"})
         await built.paged(f"{OWN_ALERTS}Down", within_s=3)
         await built.alertmanager.push("HighErrorRate", {"severity": "critical"})
@@ -159,10 +146,11 @@ async def test_alerts_about_remediator_go_to_people_at_once_and_never_to_remedia
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 @pytest.mark.parametrize("file", FILES)
-async def test_the_heartbeat_reaches_remediator_again_and_again_and_pages_nobody(tmp_path: Path, file: str) -> None:
-    async with house(file, tmp_path) as built:
+async def test_the_heartbeat_reaches_remediator_again_and_again_and_pages_nobody(
+    tmp_path: Path, program: Programs, file: str
+) -> None:
+    async with house(file, tmp_path, program("alertmanager")) as built:
         await built.alertmanager.push("Watchdog", {"severity": "none"})
         await built.remediator.heard("Watchdog", times=3)
         assert len(built.pagerduty.requests) == 0
@@ -170,7 +158,6 @@ async def test_the_heartbeat_reaches_remediator_again_and_again_and_pages_nobody
 
 @pytest.mark.real
 @pytest.mark.slow
-@needs_alertmanager
 async def test_on_trial_people_are_paged_as_before_and_remediator_hears_it_too(trial: House) -> None:
     await trial.alertmanager.push("HighErrorRate", {"severity": "critical"})
     await trial.paged("HighErrorRate", within_s=BACKSTOP_S - 0.5)
@@ -180,11 +167,10 @@ async def test_on_trial_people_are_paged_as_before_and_remediator_hears_it_too(t
 
 
 @pytest.mark.real
-@needs_amtool
 @pytest.mark.parametrize("file", FILES)
-async def test_amtool_accepts_the_shipped_file(file: str) -> None:
+async def test_amtool_accepts_the_shipped_file(program: Programs, file: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        "amtool",
+        *program("amtool"),
         "check-config",
         str(am.DEPLOYED / file),
         stdout=asyncio.subprocess.PIPE,

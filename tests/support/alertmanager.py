@@ -1,13 +1,12 @@
 """A real Alertmanager beside a test: the shipped configuration with its durations made short and its addresses ours.
 
-Needs `alertmanager` (or Debian's `prometheus-alertmanager`) and `amtool` on PATH; `binary()` tells what is missing.
+The fixture `program` says how to start one.
 """
 
 import asyncio
 import re
-import shutil
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,12 +24,6 @@ TOKEN = "alertmanager-throwaway-token"
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 
 _DURATIONS = re.compile(r"(group_wait|group_interval|repeat_interval): (\w+)")
-_NAMES = ("alertmanager", "prometheus-alertmanager")
-
-
-def binary() -> str | None:
-    """Path of an Alertmanager, or None."""
-    return next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
 
 
 @dataclass
@@ -119,18 +112,16 @@ async def fake_remediator() -> AsyncIterator[Remediator]:
 
 
 @asynccontextmanager
-async def running(config: str, directory: Path) -> AsyncIterator[Alertmanager]:
+async def running(config: str, directory: Path, command: Sequence[str]) -> AsyncIterator[Alertmanager]:
     """A real Alertmanager with this configuration, alone (no cluster)."""
     path = directory / "alertmanager.yml"
     path.write_text(config)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = binary()
-    assert program is not None
     with (directory / "alertmanager.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            program,
+            *command,
             f"--config.file={path}",
             f"--storage.path={directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
