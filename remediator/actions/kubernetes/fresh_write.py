@@ -1,26 +1,21 @@
-"""Read, compare with the plan, write with the version just read, and again when somebody was quicker (S16)."""
+"""Changes of workloads: read one, refuse what no action of theirs may do, write once (S16)."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from remediator.actions.base import ActionContext, Applied, PlanRefusedError
-from remediator.clients.kubernetes.errors import ConflictError, TargetNotFoundError
+from remediator.actions.kubernetes.write_once import Dependencies as Dependencies
+from remediator.actions.kubernetes.write_once import write_once
+from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.rollout import rollout_of
 from remediator.clients.kubernetes.workload import Workload
-from remediator.errors import FactsMissingError, OvertakenError, TransientError
 from remediator.runs.plan import Plan
 from remediator.targets import Target
-
-READS = 5
-"""How often a write that met a conflict is prepared anew. A busy workload's status changes every second."""
 
 SHOWN_VERSION = "<as read just before>"
 SHOWN_INTENT = "<intent id>"
 SHOWN_TIME = "<time of writing>"
 
 BUILT_FOR = frozenset({"deployment", "statefulset"})
-
-Dependencies = Mapping[str, Any]
 
 
 async def target_of_plan(ctx: ActionContext, target: Target) -> Workload:
@@ -72,31 +67,11 @@ async def write_fresh(
         OvertakenError: the target is gone, another, or not as planned; nothing was written.
         TransientError: it could not be read, or (ConflictError) somebody else wrote each time that we read; nothing was written.
     """
-    for reads_left in reversed(range(READS)):
-        try:
-            workload = await ctx.kubernetes.workloads.read(plan.target)
-            if workload.uid != plan.uid:
-                raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
-            if marked(workload):
-                return Applied(f"{plan.summary} (found done already)", {"generation": workload.generation})
-            _compare(plan, await present(workload))
-        except TargetNotFoundError:
-            raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
-        except FactsMissingError as error:
-            raise TransientError(f"nothing was written: {error}") from None
-        try:
-            return await write(workload)
-        except TargetNotFoundError:
-            raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
-        except ConflictError:
-            if not reads_left:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _compare(plan: Plan, present: Dependencies) -> None:
-    for name, planned in plan.depends_on.items():
-        if present.get(name) != planned:
-            raise OvertakenError(
-                f"{plan.target}: {name} was {planned!r} when planned and is {present.get(name)!r} now; nothing was done"
-            )
+    return await write_once(
+        plan,
+        read=lambda: ctx.kubernetes.workloads.read(plan.target),
+        present=present,
+        marked=marked,
+        write=write,
+        facts=lambda workload: {"generation": workload.generation},
+    )
