@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from remediator.clients.kubernetes.managers import Manager, last_writer
 from remediator.clients.kubernetes.marks import INTENT
+from remediator.clients.kubernetes.ownership import owners_of
 from remediator.targets import Target
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -24,26 +26,6 @@ def restart_body(resource_version: str, intent_id: str, restarted_at: str) -> di
 def scale_body(resource_version: str, replicas: int) -> dict[str, Any]:
     """The merge patch of a scale subresource."""
     return {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """One entry of managedFields: who wrote which fields, and when."""
-
-    name: str
-    operation: str
-    subresource: str
-    at: datetime | None
-    fields: Mapping[str, Any]
-
-    def owns(self, *path: str) -> bool:
-        """``owns("spec", "replicas")``."""
-        inner: Any = self.fields
-        for part in path:
-            inner = inner.get(f"f:{part}") if isinstance(inner, Mapping) else None
-            if inner is None:
-                return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +54,8 @@ class Workload:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     progress_deadline_exceeded: bool
-    owners: tuple[str, ...]
-    """Controllers and tools that own it, in words for people (S13)."""
+    controller: str
+    """What made it and keeps all of it, such as ``Prometheus main``; empty when it stands for itself."""
     managers: tuple[Manager, ...]
     selector: str
     """Of its pods, in the API's syntax; empty when the workload has none, which selects nothing."""
@@ -88,10 +70,15 @@ class Workload:
         """The intent that made its present pod template, if one of ours did."""
         return self.template_annotations.get(INTENT)
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Controllers and tools that own it, in words for people (S13)."""
+        return owners_of(self)
+
     def written_at(self, *path: str) -> datetime | None:
         """When the present owner of a field (or of something below it) wrote last; None if nobody says."""
-        times = [manager.at for manager in self.managers if manager.at is not None and manager.owns(*path)]
-        return max(times, default=None)
+        writer = last_writer(self.managers, *path)
+        return None if writer is None else writer.at
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from remediator.clients.kubernetes.workload import Autoscaler, Manager, Pod, Workload
+from remediator.clients.kubernetes.managers import managers_of
+from remediator.clients.kubernetes.workload import Autoscaler, Pod, Workload
 from remediator.targets import Target
 
 
@@ -20,7 +21,6 @@ def workload_from(target: Target, document: Mapping[str, Any], read_at: datetime
     metadata, spec, status = document["metadata"], document["spec"], document.get("status") or {}
     template = spec["template"]
     strategy, partition = _strategy(target.kind, spec)
-    managers = tuple(_manager(entry) for entry in metadata.get("managedFields") or ())
     counts = _daemon_counts(status) if target.kind == "daemonset" else _counts(spec, status)
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     return Workload(
@@ -38,8 +38,8 @@ def workload_from(target: Target, document: Mapping[str, Any], read_at: datetime
         labels=labels,
         annotations=annotations,
         progress_deadline_exceeded=_deadline_exceeded(status),
-        owners=_owners(metadata, labels, annotations, managers),
-        managers=managers,
+        controller=owner_words(document),
+        managers=managers_of(metadata),
         selector=selector_of(spec.get("selector") or {}),
         read_at=read_at,
     )
@@ -81,46 +81,6 @@ def _deadline_exceeded(status: Mapping[str, Any]) -> bool:
     )
 
 
-def _manager(entry: Mapping[str, Any]) -> Manager:
-    time = entry.get("time")
-    return Manager(
-        name=str(entry.get("manager") or ""),
-        operation=str(entry.get("operation") or ""),
-        subresource=str(entry.get("subresource") or ""),
-        at=datetime.fromisoformat(time) if time else None,
-        fields=entry.get("fieldsV1") or {},
-    )
-
-
-def _owners(
-    metadata: Mapping[str, Any],
-    labels: Mapping[str, str],
-    annotations: Mapping[str, str],
-    managers: tuple[Manager, ...],
-) -> tuple[str, ...]:
-    found = [
-        f"{owner['kind']} {owner['name']}" for owner in metadata.get("ownerReferences") or () if owner.get("controller")
-    ]
-    marks: tuple[tuple[str, str | None], ...] = (
-        ("Argo CD application", annotations.get("argocd.argoproj.io/tracking-id", "").partition(":")[0]),
-        ("Argo CD application", labels.get("argocd.argoproj.io/instance")),
-        ("Flux kustomization", labels.get("kustomize.toolkit.fluxcd.io/name")),
-        ("Flux helm release", labels.get("helm.toolkit.fluxcd.io/name")),
-        ("Helm release", annotations.get("meta.helm.sh/release-name")),
-    )
-    found += [f"{what} {name}" for what, name in marks if name]
-    tools = {
-        "argocd-controller": "Argo CD",
-        "argocd-application-controller": "Argo CD",
-        "kustomize-controller": "Flux",
-        "helm-controller": "Flux",
-        "helm": "Helm",
-    }
-    named = {tools[manager.name] for manager in managers if manager.name in tools}
-    found += [tool for tool in sorted(named) if not any(known.startswith(tool) for known in found)]
-    return tuple(dict.fromkeys(found))
-
-
 _OPERATORS = {"In": "in", "NotIn": "notin"}
 
 
@@ -140,6 +100,12 @@ def controller_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The reference to its controller; empty when it has none."""
     owners = document["metadata"].get("ownerReferences") or ()
     return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def owner_words(document: Mapping[str, Any]) -> str:
+    """Its controller in words for people; empty when it has none."""
+    owner = controller_of(document)
+    return f"{owner['kind']} {owner['name']}" if owner else ""
 
 
 def owned_by(workload: Workload, document: Mapping[str, Any]) -> bool:
