@@ -21,9 +21,11 @@ help:
 demo: $(VENV)/.ready
 	@$(BIN)/remediator demo $(if $(filter-out 0 no false,$(ONCE)),--once)
 
+# What the last tests need (a real control plane, Alertmanager, Prometheus) is built while the first ones run, if it has not been.
 test: $(VENV)/.ready
 	@echo "make test: the whole suite with $(WORKERS) workers; takes some minutes"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-profile=deep
+	@$(BIN)/python -m tests.controlplane.build & build=$$!; trap 'kill $$build 2>/dev/null' EXIT INT TERM; \
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-profile=deep
 
 # Without the simulated world's own tests: they live in its time.
 test-fast: $(VENV)/.ready

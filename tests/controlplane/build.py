@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -168,6 +169,7 @@ def _alone(lock: Path, when_waiting: Callable[[], None]) -> Iterator[None]:
 
 def main() -> int:
     """Build everything that is missing; what tests wait for longest comes first. Exit status 1 when something cannot be had."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends Go's compiler too
     failed = False
     for recipe in sorted(ALL, key=lambda one: one is not KUBERNETES):
         try:
