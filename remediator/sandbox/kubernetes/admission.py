@@ -12,6 +12,7 @@ from remediator.sandbox.kubernetes.job_rules import (
 )
 from remediator.sandbox.kubernetes.resources import (
     AUTOSCALERS,
+    CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -26,6 +27,7 @@ from remediator.sandbox.kubernetes.resources import (
     Resource,
 )
 from remediator.sandbox.kubernetes.selectors import matches_selector
+from remediator.sandbox.kubernetes.volume_rules import claim_causes
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_RULE = (
@@ -34,6 +36,20 @@ _NAME_RULE = (
 )
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _IMMUTABLE = "field is immutable"
+
+_CHANGEABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_FIXED = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
 
 _DEFAULTS: dict[Resource, Object] = {
     DEPLOYMENTS: {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600},
@@ -123,10 +139,19 @@ def validate(resource: Resource, obj: Object, old: Object | None = None) -> None
         causes += _workload_causes(spec, (old or {}).get("spec"))
     if resource is AUTOSCALERS:
         causes += _autoscaler_causes(spec)
+    if resource is STATEFUL_SETS and old is not None and _fixed(spec) != _fixed(old["spec"]):
+        causes.append(Cause("FieldValueForbidden", f"Forbidden: {_FIXED}", "spec"))
+    if resource is CLAIMS:
+        causes += claim_causes(obj, old)
     if resource in (JOBS, CRON_JOBS):
         causes += batch_causes(resource, obj, old)
     if causes:
         raise invalid(resource, name, causes)
+
+
+def _fixed(spec: Object) -> Object:
+    """What of a StatefulSet's spec can never change."""
+    return {key: value for key, value in spec.items() if key not in (*_CHANGEABLE, "selector")}
 
 
 def _workload_causes(spec: Object, old_spec: Object | None) -> list[Cause]:

@@ -54,6 +54,12 @@ AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "Horizon
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 JOBS = Resource("batch", "v1", "jobs", "Job", orphans=True)
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", returns_deleted=True)
+VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False, returns_deleted=True)
+STORAGE_CLASSES = Resource(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, status=False, returns_deleted=True
+)
+POSTGRES_CLUSTERS = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster", built_in=False)
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 
@@ -70,7 +76,18 @@ BUILT_IN = (
     DISRUPTION_BUDGETS,
     JOBS,
     CRON_JOBS,
+    CLAIMS,
+    VOLUMES,
+    STORAGE_CLASSES,
+    POSTGRES_CLUSTERS,
     Resource("", "v1", "configmaps", "ConfigMap", status=False),
+    Resource("", "v1", "secrets", "Secret", status=False),
+    Resource("", "v1", "services", "Service", returns_deleted=True),
+    Resource("", "v1", "serviceaccounts", "ServiceAccount", status=False, returns_deleted=True),
+    Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False),
+    Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", status=False),
+    Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", status=False),
+    Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False, status=False),
     Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", built_in=False),
     Resource("argoproj.io", "v1alpha1", "applications", "Application", status=False, built_in=False),
 )

@@ -12,6 +12,7 @@ from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.kubernetes import discovery, errors, routes
 from remediator.sandbox.kubernetes.authorization import Access, Rule, User
 from remediator.sandbox.kubernetes.controllers.loop import ControllerLoop
+from remediator.sandbox.kubernetes.controllers.nodes import ZONES
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
@@ -67,7 +68,7 @@ class KubernetesApi:
         for namespace in namespaces:
             self.add_namespace(namespace)
         for number in range(1, nodes + 1):
-            self.add_node(f"node-{number}")
+            self.add_node(f"node-{number}", zone=ZONES[(number - 1) % len(ZONES)])
 
     @property
     def url(self) -> str:
@@ -107,18 +108,23 @@ class KubernetesApi:
             metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name, **(labels or {})}}
             self.store.create(NAMESPACES, {"metadata": metadata, "status": {"phase": "Active"}}, _SEED)
 
-    def add_node(self, name: str) -> None:
-        """Make a ready node."""
+    def add_node(self, name: str, *, zone: str = ZONES[0], allocatable: dict[str, str] | None = None) -> None:
+        """Make a ready node, with room for all but the largest tests unless told how much."""
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
-        metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
-        self.store.create(NODES, {"metadata": metadata, "spec": {}, "status": {"conditions": [ready]}}, _SEED)
+        labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": zone}
+        status: Object = {"conditions": [ready]}
+        if allocatable is not None:
+            status |= {"capacity": allocatable, "allocatable": allocatable}
+        self.store.create(NODES, {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": status}, _SEED)
 
     def put(self, plural: str, obj: Object) -> Object:
         """Seed an object (any registered resource) as if it had always been there; not counted as a change.
 
+        Its apiVersion tells resources of one plural apart (`metrics.k8s.io/v1beta1` has pods too).
         Raises ApiError for what the API would refuse. The namespace is made if needed.
         """
-        resource = self.registry.by_plural(plural)
+        group, _, version = obj.get("apiVersion", "").rpartition("/")
+        resource = self.registry.get(group, version, plural) or self.registry.by_plural(plural)
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
         if namespace is not None:
             self.add_namespace(namespace)

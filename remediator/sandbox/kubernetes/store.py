@@ -14,7 +14,20 @@ from remediator.sandbox.timekeeping import Pace, rfc3339_seconds
 
 Watcher = Callable[[Resource, Object, bool], None]
 
-_WITHOUT_GENERATION = {"events", "nodes", "namespaces", "configmaps", "controllerrevisions"}
+_WITHOUT_GENERATION = {
+    "configmaps",
+    "controllerrevisions",
+    "events",
+    "leases",
+    "namespaces",
+    "nodes",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "secrets",
+    "serviceaccounts",
+    "services",
+    "storageclasses",
+}
 
 
 @dataclass(frozen=True, slots=True)

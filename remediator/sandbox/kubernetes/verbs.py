@@ -10,9 +10,10 @@ from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.listing import shown, stored
 from remediator.sandbox.kubernetes.patches import apply_patch
-from remediator.sandbox.kubernetes.resources import NAMESPACES, NEW_EVENTS, Object
+from remediator.sandbox.kubernetes.resources import CLAIMS, NAMESPACES, NEW_EVENTS, Object
 from remediator.sandbox.kubernetes.routes import Address
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
+from remediator.sandbox.kubernetes.volume_rules import check_expansion, with_default_class
 from remediator.sandbox.kubernetes.write_options import DeleteOptions, WriteOptions
 
 
@@ -46,6 +47,8 @@ class Verbs:
         if at.resource is NEW_EVENTS:
             obj = events.to_core(obj)
         obj = admission.with_defaults(at.resource, admission.with_first_status(at.resource, obj))
+        if at.resource is CLAIMS:
+            obj = with_default_class(self._store, obj)
         admission.validate(at.resource, obj)
         kept = stored(at.resource)
         if self._store.get(kept, at.space, metadata["name"]) is not None:
@@ -132,6 +135,8 @@ class Verbs:
                         merged["status"] = old["status"]
                 merged = admission.with_defaults(at.resource, merged)
         admission.validate(at.resource, merged, old)
+        if at.resource is CLAIMS and not at.subresource:
+            check_expansion(self._store, merged, old)
         writer = Writer(options.manager, at.subresource)
         place = stored(at.resource)
         updated = self._store.update(place, old, merged, writer, dry_run=options.dry_run)

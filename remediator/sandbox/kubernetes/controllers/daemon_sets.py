@@ -6,6 +6,7 @@ from remediator.sandbox.kubernetes.controllers.revisions import pod_label, prese
 from remediator.sandbox.kubernetes.controllers.templates import REVISION_LABEL, pod_from, random_suffix, with_label
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health
+from remediator.sandbox.kubernetes.node_fit import selects, untolerated
 from remediator.sandbox.kubernetes.resources import DAEMON_SETS, NODES, PODS, Object
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
 
@@ -30,7 +31,7 @@ class DaemonSets:
         revision = present_revision(self._store, DAEMON_SETS, daemon_set)
         update = pod_label(DAEMON_SETS, daemon_set, revision)
         self._health.note_template(("daemonsets", metadata["namespace"], metadata["name"]), update, spec["template"])
-        nodes = [node["metadata"]["name"] for node in self._store.all(NODES)]
+        nodes = [node["metadata"]["name"] for node in self._store.all(NODES) if _takes(node, spec["template"]["spec"])]
         owned = self._store.children(metadata["uid"], PODS)
         for node in set(nodes) - {pod["spec"].get("nodeName") for pod in owned}:
             template = with_label(spec["template"], REVISION_LABEL, update)
@@ -84,3 +85,9 @@ class DaemonSets:
         }
         self._store.update(DAEMON_SETS, daemon_set, {**daemon_set, "status": status}, _STATUS)
         return min((min_ready_s - age for age in ages if age < min_ready_s), default=None)
+
+
+def _takes(node: Object, pod_spec: Object) -> bool:
+    """Daemons run on nodes that are cordoned or not ready as well: those taints they tolerate by themselves."""
+    taint = untolerated(node, pod_spec)
+    return selects(node, pod_spec) and (taint is None or taint["key"].startswith("node.kubernetes.io/"))

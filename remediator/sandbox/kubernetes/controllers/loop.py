@@ -8,13 +8,16 @@ from remediator.sandbox.kubernetes.controllers.deployments import Deployments
 from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
 from remediator.sandbox.kubernetes.controllers.jobs import Jobs
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
+from remediator.sandbox.kubernetes.controllers.nodes import Nodes
 from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
 from remediator.sandbox.kubernetes.controllers.scheduler import Scheduler
 from remediator.sandbox.kubernetes.controllers.stateful_sets import StatefulSets
 from remediator.sandbox.kubernetes.controllers.timings import Timings
+from remediator.sandbox.kubernetes.controllers.volumes import Volumes
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health, Key
 from remediator.sandbox.kubernetes.resources import (
+    CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -24,6 +27,8 @@ from remediator.sandbox.kubernetes.resources import (
     PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
+    VOLUMES,
     WORKLOADS,
     Object,
     Registry,
@@ -59,6 +64,8 @@ class ControllerLoop:
             STATEFUL_SETS: StatefulSets(store, deletion, health, self.kubelet).sync,
             DAEMON_SETS: DaemonSets(store, deletion, health, self.kubelet).sync,
             JOBS: Jobs(store, deletion, pace).sync,
+            NODES: Nodes(store, pace).sync,
+            CLAIMS: Volumes(store, pace, timings).sync,
             DISRUPTION_BUDGETS: DisruptionBudgets(store, pace).sync,
         }
         self._due: dict[Item, float] = {}
@@ -118,6 +125,10 @@ class ControllerLoop:
                 if pod["spec"].get("nodeName", metadata["name"]) == metadata["name"]:
                     place = pod["metadata"]
                     self._enqueue((PODS, place["namespace"], place["name"]), 0)
+        if resource in (STORAGE_CLASSES, VOLUMES) and not gone:
+            for claim in self._store.all(CLAIMS):
+                if not claim["spec"].get("volumeName"):
+                    self._enqueue((CLAIMS, claim["metadata"]["namespace"], claim["metadata"]["name"]), lag_s)
         if resource in _COUNTED:
             for budget in self._store.all(DISRUPTION_BUDGETS, namespace):
                 self._enqueue((DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"]), lag_s)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from remediator.sandbox.kubernetes.controllers import pods
 from remediator.sandbox.kubernetes.controllers.recorder import Recorder
 from remediator.sandbox.kubernetes.controllers.timings import Timings
+from remediator.sandbox.kubernetes.node_fit import requests_of, selects, untolerated
 from remediator.sandbox.kubernetes.quantities import quantity
 from remediator.sandbox.kubernetes.resources import NODES, PODS, Object
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
@@ -25,6 +26,7 @@ class Scheduler:
         self._timings = timings
         self._recorder = Recorder(store, pace, "default-scheduler")
         self._taken: dict[str, dict[str, dict[str, Decimal]]] = {}
+        self._totals: dict[str, dict[str, Decimal]] = {}
         self._turn = 0
 
     def note(self, pod: Object, *, gone: bool) -> None:
@@ -33,9 +35,16 @@ class Scheduler:
         if node is None:
             return
         if gone or pods.has_ended(pod):
-            self._taken.get(node, {}).pop(uid, None)
+            if (freed := self._taken.get(node, {}).pop(uid, None)) is not None:
+                self._add(node, freed, -1)
         elif uid not in self._taken.setdefault(node, {}):
             self._taken[node][uid] = requests_of(pod)
+            self._add(node, self._taken[node][uid], 1)
+
+    def _add(self, node: str, amounts: dict[str, Decimal], sign: int) -> None:
+        totals = self._totals.setdefault(node, {})
+        for resource, amount in amounts.items():
+            totals[resource] = totals.get(resource, _ZERO) + sign * amount
 
     def schedule(self, pod: Object) -> float | None:
         """Give the pod a node, or say why there is none; the seconds until the next try, or None."""
@@ -68,40 +77,14 @@ class Scheduler:
         spec = node.get("spec", {})
         if spec.get("unschedulable"):
             return "node(s) were unschedulable"
-        for taint in spec.get("taints") or []:
-            if taint.get("effect") != "PreferNoSchedule" and not _tolerated(taint, pod):
-                value = f": {taint['value']}" if taint.get("value") else ""
-                return f"node(s) had untolerated taint {{{taint['key']}{value}}}"
-        labels = node["metadata"].get("labels") or {}
-        if any(labels.get(key) != value for key, value in (pod["spec"].get("nodeSelector") or {}).items()):
+        if (taint := untolerated(node, pod["spec"])) is not None:
+            value = f": {taint['value']}" if taint.get("value") else ""
+            return f"node(s) had untolerated taint {{{taint['key']}{value}}}"
+        if not selects(node, pod["spec"]):
             return "node(s) didn't match Pod's node affinity/selector"
         allocatable = node.get("status", {}).get("allocatable") or {}
-        taken = self._taken.get(node["metadata"]["name"], {}).values()
+        taken = self._totals.get(node["metadata"]["name"], {})
         for resource, amount in wanted.items():
-            if resource not in allocatable:
-                continue
-            if sum((other.get(resource, _ZERO) for other in taken), amount) > quantity(allocatable[resource]):
+            if resource in allocatable and taken.get(resource, _ZERO) + amount > quantity(allocatable[resource]):
                 return "Too many pods" if resource == "pods" else f"Insufficient {resource}"
         return None
-
-
-def requests_of(pod: Object) -> dict[str, Decimal]:
-    """What the pod's containers ask for, summed; itself counts as one of `pods`."""
-    total: dict[str, Decimal] = {"pods": Decimal(1)}
-    for container in pod["spec"].get("containers", []):
-        resources = container.get("resources") or {}
-        for resource, amount in {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.items():
-            total[resource] = total.get(resource, _ZERO) + quantity(amount)
-    return total
-
-
-def _tolerated(taint: Object, pod: Object) -> bool:
-    for toleration in pod["spec"].get("tolerations") or []:
-        if toleration.get("effect") not in (None, "", taint.get("effect")):
-            continue
-        key, operator = toleration.get("key"), toleration.get("operator", "Equal")
-        if operator == "Exists" and key in (None, "", taint["key"]):
-            return True
-        if key == taint["key"] and toleration.get("value", "") == taint.get("value", ""):
-            return True
-    return False

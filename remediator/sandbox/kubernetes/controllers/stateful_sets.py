@@ -6,8 +6,9 @@ from remediator.sandbox.kubernetes.controllers.revisions import present_revision
 from remediator.sandbox.kubernetes.controllers.templates import REVISION_LABEL, pod_from, with_label
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health
-from remediator.sandbox.kubernetes.resources import PODS, STATEFUL_SETS, Object
+from remediator.sandbox.kubernetes.resources import CLAIMS, PODS, STATEFUL_SETS, Object
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
+from remediator.sandbox.kubernetes.volume_rules import with_default_class
 
 _WRITER = Writer("kube-controller-manager", external=False)
 _STATUS = Writer("kube-controller-manager", "status", external=False)
@@ -74,7 +75,27 @@ class StatefulSets:
         template = with_label(template_of(self._store, stateful_set, revision), REVISION_LABEL, revision)
         name = f"{stateful_set['metadata']['name']}-{ordinal}"
         template = with_label(template, "statefulset.kubernetes.io/pod-name", name)
-        self._store.create(PODS, pod_from(template, STATEFUL_SETS, stateful_set, name), _WRITER)
+        pod = pod_from(template, STATEFUL_SETS, stateful_set, name)
+        if volumes := self._claims(stateful_set, name):
+            pod["spec"]["volumes"] = [*(pod["spec"].get("volumes") or []), *volumes]
+        self._store.create(PODS, pod, _WRITER)
+
+    def _claims(self, stateful_set: Object, pod_name: str) -> list[Object]:
+        """The pod's volumes for the set's claim templates; claims are made once and outlive their pods and the set."""
+        namespace, volumes = stateful_set["metadata"]["namespace"], []
+        for template in stateful_set["spec"].get("volumeClaimTemplates") or []:
+            name = f"{template['metadata']['name']}-{pod_name}"
+            if self._store.get(CLAIMS, namespace, name) is None:
+                labels = {
+                    **(template["metadata"].get("labels") or {}),
+                    **stateful_set["spec"]["selector"]["matchLabels"],
+                }
+                annotations = dict(template["metadata"].get("annotations") or {})
+                metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
+                claim = with_default_class(self._store, {"metadata": metadata, "spec": template["spec"]})
+                self._store.create(CLAIMS, claim, _WRITER)
+            volumes.append({"name": template["metadata"]["name"], "persistentVolumeClaim": {"claimName": name}})
+        return volumes
 
     def _delete(self, pod: Object) -> None:
         self._deletion.delete(PODS, pod, _WRITER)
