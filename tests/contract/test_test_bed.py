@@ -1,6 +1,8 @@
 """The stages that contract tests stand on, each on the emulator and on the real control plane."""
 
+import json
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -8,7 +10,9 @@ from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError
 from remediator.targets import Target
+from tests.controlplane.words import BEHAVIOUR, EXEC, LOGS, PREVIOUS_LOGS, PROVISIONER, READY, STUCK_TERMINATING
 from tests.support.cluster import Object, RefusedError, Stage
+from tests.support.real_cluster import RealStage
 
 READ = [Permission("apps", "deployments", "get")]
 
@@ -89,6 +93,101 @@ async def test_an_eviction_is_refused_by_a_budget_and_then_allowed(stage: Stage)
     await _evict(stage, pod)
     await stage.gone("Pod", pod["metadata"]["name"])
     await stage.rolled_out("checkout")
+
+
+async def test_a_job_completes_and_another_fails(stage: Stage) -> None:
+    for name, behaviour in (("good", "healthy"), ("bad", "fail")):
+        template = {
+            "metadata": {"annotations": {BEHAVIOUR: behaviour}},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app:1"}]},
+        }
+        await stage.create(
+            {"kind": "Job", "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template}}
+        )
+    await stage.until("Job", "good", lambda found: _has(found, "Complete"))
+    await stage.until("Job", "bad", lambda found: _has(found, "Failed"))
+
+
+async def test_containers_have_logs_the_previous_ones_too(real_stage: RealStage) -> None:
+    told = {LOGS: "one\ntwo\nthree\n", PREVIOUS_LOGS: "fatal: no disk\n"}
+    await real_stage.workload("checkout", replicas=1, annotations=told)
+    await real_stage.rolled_out("checkout")
+    (pod,) = await real_stage.pods("checkout")
+    path = f"/api/v1/namespaces/{real_stage.namespace}/pods/{pod['metadata']['name']}/log?container=app"
+    assert await _text(real_stage, f"{path}&tailLines=2") == "two\nthree\n"
+    assert await _text(real_stage, f"{path}&limitBytes=5") == "one\nt"
+    with pytest.raises(RefusedError, match=r"previous terminated container .* not found") as refused:
+        await real_stage.request("GET", f"{path}&previous=true")
+    assert refused.value.status == 400
+    await real_stage.sicken("checkout", "crash-loop")
+    await real_stage.until("Pod", pod["metadata"]["name"], _crash_loops)
+    assert await _text(real_stage, f"{path}&previous=true") == "fatal: no disk\n"
+
+
+async def test_commands_are_run_by_websocket(real_stage: RealStage) -> None:
+    script = {"df": {"stdout": "100%\n", "stderr": "warning\n", "code": 3}}
+    await real_stage.workload("checkout", replicas=1, annotations={EXEC: json.dumps(script)})
+    await real_stage.rolled_out("checkout")
+    assert await _execute(real_stage, "df", "-h") == ("100%\n", "warning\n", 3)
+    assert await _execute(real_stage, "echo", "a b") == ("echo a b\n", "", 0)
+
+
+async def test_a_claim_is_bound_and_grows_where_its_class_allows_it(real_stage: RealStage) -> None:
+    name = f"{real_stage.namespace}-fast"
+    await real_stage.create(
+        {"kind": "StorageClass", "metadata": {"name": name}, "provisioner": PROVISIONER, "allowVolumeExpansion": True}
+    )
+    spec = {"storageClassName": name, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await real_stage.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec})
+    await real_stage.until("PersistentVolumeClaim", "data", lambda found: found["status"].get("phase") == "Bound")
+    await real_stage.patch("PersistentVolumeClaim", "data", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
+    await real_stage.until(
+        "PersistentVolumeClaim", "data", lambda found: found["status"]["capacity"] == {"storage": "2Gi"}
+    )
+
+
+async def test_a_node_of_ones_own_takes_ones_own_pods_and_can_be_spoiled(stage: Stage) -> None:
+    name, pod = await stage.node()
+    await stage.workload("checkout", replicas=2, pod=pod)
+    await stage.rolled_out("checkout")
+    assert {one["spec"]["nodeName"] for one in await stage.pods("checkout")} == {name}
+    await stage.patch("Node", name, {"metadata": {"annotations": {READY: "False"}}})
+    await stage.until("Node", name, lambda found: not _has(found, "Ready"))
+
+
+async def test_a_pod_that_is_stuck_goes_only_by_force(stage: Stage) -> None:
+    await stage.workload("checkout", replicas=1, annotations={STUCK_TERMINATING: "true"})
+    await stage.rolled_out("checkout")
+    (pod,) = await stage.pods("checkout")
+    name = pod["metadata"]["name"]
+    await stage.delete("Pod", name)
+    await stage.rolled_out("checkout")
+    assert "deletionTimestamp" in (await stage.get("Pod", name))["metadata"]
+    await stage.delete("Pod", name, {"gracePeriodSeconds": 0})
+    await stage.gone("Pod", name)
+
+
+def _has(found: Object, condition: str) -> bool:
+    conditions = found["status"].get("conditions", [])
+    return any(one["type"] == condition and one["status"] == "True" for one in conditions)
+
+
+async def _text(stage: Stage, path: str) -> object:
+    return (await stage.request("GET", path))["message"]
+
+
+async def _execute(stage: Stage, *command: str) -> tuple[str, str, int]:
+    """What it wrote to either side, and its exit code."""
+    (pod,) = await stage.pods("checkout")
+    query = "&".join(f"command={quote(word)}" for word in command) + "&stdout=true&stderr=true&container=app"
+    path = f"/api/v1/namespaces/{stage.namespace}/pods/{pod['metadata']['name']}/exec?{query}"
+    said = {1: b"", 2: b"", 3: b""}
+    async with stage.session.ws_connect(path, protocols=("v4.channel.k8s.io",)) as socket:
+        async for message in socket:
+            said[message.data[0]] += message.data[1:]
+    outcome = json.loads(said[3])
+    code = 0 if outcome["status"] == "Success" else int(outcome["details"]["causes"][0]["message"])
+    return said[1].decode(), said[2].decode(), code
 
 
 def _crash_loops(pod: Object) -> bool:

@@ -37,7 +37,7 @@ class Next:
 
 
 def behaviour_of(pod: Object) -> tuple[str, float | None]:
-    """The word and the seconds behind it. An unknown word is healthy: annotations are not refused by anybody else either."""
+    """The word and the whole seconds behind it. An unknown word is healthy: nobody else refuses annotations either."""
     annotations = pod["metadata"].get("annotations") or {}
     asked, restarted = annotations.get(BEHAVIOUR, "healthy"), RESTARTED_AT in annotations
     if asked == "crash-until-restart":
@@ -45,7 +45,7 @@ def behaviour_of(pod: Object) -> tuple[str, float | None]:
     elif restarted:
         asked = annotations.get(ON_RESTART, asked)
     word, _, seconds = asked.partition(":")
-    return (word if word in WORDS else "healthy"), float(seconds) if seconds else None
+    return (word if word in WORDS else "healthy"), float(seconds) if seconds.isdecimal() else None
 
 
 def look(pod: Object, life: Life, now_s: float) -> Next:

@@ -5,11 +5,14 @@ import itertools
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from tests.controlplane.api import STRATEGIC, Api, Object
 from tests.controlplane.behaviours import Life, ended, look, rfc3339, terminated
 from tests.controlplane.words import STUCK_TERMINATING
 
 STOP_S = 0.1
+_RETRY_S = 0.2
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -52,21 +55,28 @@ class Kubelet:
                     known.task = group.create_task(self._live(known))
 
     async def _live(self, pod: _Pod) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+        over = False
+        while not over:
             pod.changed.clear()
-            seen, again_s = pod.latest, None
-            if "deletionTimestamp" in seen["metadata"]:
-                if await self._stop(pod, seen):
-                    return
-            elif seen.get("status", {}).get("phase") not in _ENDED:
-                then = look(seen, pod.life, loop.time())
-                again_s = then.again_s
-                if then.status is not None and await self._write(seen, then.status) and then.event is not None:
-                    await self._tell(seen, *then.event)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(again_s):
-                    await pod.changed.wait()
+            try:
+                over, again_s = await self._tend(pod, pod.latest)
+            except aiohttp.ClientError:  # the API server was away for a moment
+                again_s = _RETRY_S
+            if not over:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(again_s):
+                        await pod.changed.wait()
+
+    async def _tend(self, pod: _Pod, seen: Object) -> tuple[bool, float | None]:
+        """Whether that was the last of it, and when to look again at the latest."""
+        if "deletionTimestamp" in seen["metadata"]:
+            return await self._stop(pod, seen), None
+        if seen.get("status", {}).get("phase") in _ENDED:
+            return False, None
+        then = look(seen, pod.life, asyncio.get_running_loop().time())
+        if then.status is not None and await self._write(seen, then.status) and then.event is not None:
+            await self._tell(seen, *then.event)
+        return False, then.again_s
 
     async def _stop(self, pod: _Pod, seen: Object) -> bool:
         """Whether it was removed; one that is stuck is only looked at again when it changes."""

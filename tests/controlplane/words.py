@@ -5,7 +5,7 @@ PREFIX = "sandbox.remediator.dev"
 
 BEHAVIOUR = f"{PREFIX}/behaviour"
 """Pod: healthy (the default), slow[:S], never-ready, crash-loop, crash-until-restart, oom-killed, image-error, fail[:S],
-succeed-after[:S]. S is a number of seconds. A pod that is not restarted always (a Job's) and is healthy succeeds after a moment."""
+succeed-after[:S]. S are whole seconds. A pod that is not restarted always (a Job's) and is healthy succeeds after a moment."""
 ON_RESTART = f"{PREFIX}/on-restart"
 """Pod: the behaviour once the template carries RESTARTED_AT."""
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"

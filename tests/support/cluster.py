@@ -114,12 +114,17 @@ class Stage(ABC):
 
     # Objects, by kind ("Deployment") or plural ("deployments"), in this namespace. All raise RefusedError.
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The administrator's, for what is no JSON."""
+        assert self._session is not None
+        return self._session
+
     async def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Object:
         """Any request of the administrator."""
-        assert self._session is not None
         data = None if body is None else json.dumps(body)
         headers = {} if body is None else {"Content-Type": content_type}
-        async with self._session.request(method, path, data=data, headers=headers) as answer:
+        async with self.session.request(method, path, data=data, headers=headers) as answer:
             text = await answer.text()
             found: Object = json.loads(text) if answer.content_type == "application/json" else {"message": text}
             if answer.status >= 300:
