@@ -120,11 +120,23 @@ def open_session(rules: Rules, *, connector: aiohttp.BaseConnector | None = None
         timeout=aiohttp.ClientTimeout(total=rules.timeout_s),
         trust_env=not rules.loopback_only,
         read_bufsize=2**21,
+        trace_configs=[_no_redirects()],
     )
     # aiohttp sends a PUT or DELETE again by itself when a kept connection breaks; a write is never repeated blindly (S15).
     # There is no public switch; a test fails if this one stops working.
     session._retry_connection = False
     return session
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """A websocket's handshake follows redirects and cannot be told not to: refused for whoever asks."""
+
+    async def refuse(*_: object) -> None:
+        raise aiohttp.ClientError("it was answered by a redirect, which is not followed")
+
+    traced = aiohttp.TraceConfig()
+    traced.on_request_redirect.append(refuse)
+    return traced
 
 
 def guarded_request(rules: Rules) -> type[ClientRequest]:

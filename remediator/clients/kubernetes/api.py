@@ -6,7 +6,8 @@ Every request has a time-out (the library has none by default), every write carr
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from remediator.clients.kubernetes.errors import Refusal, read_refused, write_refused
@@ -31,7 +32,15 @@ WRITES = frozenset({"patch", "create", "delete"})
 class ApiClient(Protocol):
     """What is used of ``kubernetes_asyncio.client.ApiClient``."""
 
+    configuration: Any
+    rest_client: Any
+    user_agent: str
+
     def call_api(self, resource_path: str, method: str, **kwargs: Any) -> Awaitable["aiohttp.ClientResponse"]: ...
+
+    def update_params_for_auth(
+        self, headers: dict[str, str], queries: list[tuple[str, str]], auth_settings: list[str]
+    ) -> Awaitable[None]: ...
 
     async def close(self) -> None: ...
 
@@ -69,6 +78,10 @@ class KubernetesApi:
         call = self._request("GET", path, permission, dict(query or {}), None, None, read_refused, _read_failed)
         return (await call).decode(errors="replace")
 
+    async def ask(self, path: str, permission: Permission, question: dict[str, Any]) -> dict[str, Any]:
+        """A POST that only asks, such as a review of access: nothing is stored, dry-run or not. Raises as ``get`` does."""
+        return await self._call("POST", path, permission, {}, question, None, read_refused, _read_failed)
+
     async def patch(
         self,
         path: str,
@@ -96,6 +109,35 @@ class KubernetesApi:
             # With a body the server reads the options from there alone: a mark in the query would be overlooked, and it would delete.
             body["dryRun"] = ["All"]
         return await self._write("DELETE", path, permission, {}, body, "application/json")
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, permissions: Sequence[Permission], query: Sequence[tuple[str, str]]
+    ) -> AsyncIterator["aiohttp.ClientWebSocketResponse[bool]"]:
+        """A websocket into a container. Raises as a write does until it is open; there is no dry-run of it (see transport.py)."""
+        import aiohttp
+
+        from remediator.clients.transport import departure
+
+        what, headers = f"GET {path}", {"User-Agent": self._api_client.user_agent}
+        with departure() as watched:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._api_client.update_params_for_auth(headers, [], ["BearerToken"])
+                    socket = await self._api_client.rest_client.pool_manager.open_stream(
+                        f"{self._api_client.configuration.host}{path}", query, headers
+                    )
+            except NotSentError:
+                raise
+            except TimeoutError:
+                raise _write_failed(what, f"no answer within {self._timeout_s:g} s", watched.begun) from None
+            except aiohttp.WSServerHandshakeError as error:
+                needed = " and ".join(map(str, permissions))
+                raise write_refused(what, Refusal(error.status, b""), needed) from None
+            except Exception as error:
+                raise _write_failed(what, f"{type(error).__name__}: {str(error)[:300]}", watched.begun) from None
+        async with socket:
+            yield socket
 
     async def _write(
         self,
@@ -149,7 +191,7 @@ class KubernetesApi:
                 async with asyncio.timeout(self._timeout_s):
                     status, headers, content = await self._exchange(method, path, query, body, content_type)
             except NotSentError as error:
-                if method == "GET":
+                if failed is _read_failed:
                     raise FactsMissingError(f"{what}: {error}") from None
                 raise
             except TimeoutError:

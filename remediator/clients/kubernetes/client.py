@@ -9,8 +9,14 @@ from typing import Any
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
 from remediator.clients.kubernetes.budgets import Budgets
+from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.nodes import Nodes
+from remediator.clients.kubernetes.event_log import EventLog
+from remediator.clients.kubernetes.node_conditions import NodeStates
 from remediator.clients.kubernetes.owners import Owners
+from remediator.clients.kubernetes.pod_logs import PodLogs
+from remediator.clients.kubernetes.pod_metrics import PodMetrics
+from remediator.clients.kubernetes.pod_states import PodStates
 from remediator.clients.kubernetes.pods import Pods
 from remediator.clients.kubernetes.single_pods import SinglePods
 from remediator.clients.kubernetes.workloads import Workloads
@@ -32,6 +38,12 @@ class KubernetesClient:
         self.owners = Owners(api, cluster=name, clock=clock)
         self.single_pods = SinglePods(api, cluster=name, clock=clock)
         self.budgets = Budgets(api, cluster=name, clock=clock)
+        self.pod_states = PodStates(api, cluster=name, clock=clock)
+        self.pod_logs = PodLogs(api, cluster=name, clock=clock)
+        self.pod_metrics = PodMetrics(api, cluster=name, clock=clock)
+        self.node_states = NodeStates(api, cluster=name, clock=clock)
+        self.event_log = EventLog(api, cluster=name, clock=clock)
+        self.commands = Commands(api, cluster=name, clock=clock)
         self.nodes = Nodes(api, cluster=name, clock=clock)
 
     @property

@@ -2,10 +2,12 @@
 
 import asyncio
 import importlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.client import KubernetesClient
@@ -16,6 +18,8 @@ from remediator.settings import Cluster
 
 _RENEW_CREDENTIAL_S = 60.0
 _LOAD_WITHIN_S = 30.0
+_CLOSE_WITHIN_S = 1.0
+_LARGEST_MESSAGE = 1024 * 1024
 
 
 async def connect(
@@ -87,6 +91,17 @@ class _Pool:
     async def request(self, **kwargs: Any) -> aiohttp.ClientResponse:
         # A redirected write would be sent a second time, with our credential, to a place that nobody configured.
         return await self._session.request(**kwargs, allow_redirects=False)
+
+    async def open_stream(
+        self, url: str, query: Sequence[tuple[str, str]], headers: dict[str, str]
+    ) -> "aiohttp.ClientWebSocketResponse[bool]":
+        return await self._session.ws_connect(
+            URL(url).with_query(list(query)),
+            headers=headers,
+            protocols=("v4.channel.k8s.io",),
+            timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_WITHIN_S),
+            max_msg_size=_LARGEST_MESSAGE,
+        )
 
     async def close(self) -> None:
         await self._session.close()

@@ -12,6 +12,10 @@ class TargetNotFoundError(PermanentError):
     """The object does not exist: never a quiet success."""
 
 
+class NoSuchApiError(FactsMissingError):
+    """The server knows no such path: an API that this cluster does not have, such as that of the metrics."""
+
+
 class ConflictError(TransientError):
     """Somebody wrote since we read; nothing was changed. Read again and compare before writing again (S16)."""
 
@@ -77,7 +81,8 @@ def read_refused(what: str, refusal: Refusal, permission: str) -> StepError:
     """A read that was refused: the fact is missing. 404 is an answer of its own where the API server gave it."""
     if refusal.status == 404 and refusal.by_api_server and refusal.document.get("details", {}).get("name"):
         return TargetNotFoundError(f"{what}: {refusal.message}")
-    return FactsMissingError(f"{what}: {refusal.message}{_remedy(refusal, permission)}")
+    kind = NoSuchApiError if refusal.status == 404 else FactsMissingError
+    return kind(f"{what}: {refusal.message}{_remedy(refusal, permission)}")
 
 
 def write_refused(what: str, refusal: Refusal, permission: str) -> StepError:
