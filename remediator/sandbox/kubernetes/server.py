@@ -9,7 +9,7 @@ from aiohttp import web
 from remediator.sandbox.background import Background
 from remediator.sandbox.faults import Faults
 from remediator.sandbox.journal import Journal, Received
-from remediator.sandbox.kubernetes import discovery, errors, routes
+from remediator.sandbox.kubernetes import discovery, errors, pod_streams, routes
 from remediator.sandbox.kubernetes.authorization import Access, Rule, User
 from remediator.sandbox.kubernetes.controllers.loop import ControllerLoop
 from remediator.sandbox.kubernetes.controllers.nodes import ZONES
@@ -197,8 +197,15 @@ class KubernetesApi:
         at = routes.parse(received.path, self.registry)
         verb = routes.verb(received.method, at, watches=received.query.get("watch", "").lower() in ("1", "true"))
         self._access.check(user, verb, at)
-        if at.subresource == "eviction":
-            return _json(201, self._verbs.evict(at, body_of(received), write_options(received)))
+        match at.subresource:
+            case "eviction":
+                return _json(201, self._verbs.evict(at, body_of(received), write_options(received)))
+            case "log":
+                return pod_streams.log(self._verbs.read(at), received)
+            case "exec":
+                # Whoever may only get must not run anything, although a websocket begins with a GET.
+                self._access.check(user, "create", at)
+                return pod_streams.Command(self._verbs.read(at), received, self.pace)
         match verb:
             case "get":
                 return _json(200, self._verbs.read(at))
