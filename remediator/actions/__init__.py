@@ -6,10 +6,15 @@ An action plans, writes once with its mark, and says whether it landed. No actio
 from typing import Final
 
 from remediator.actions.base import Action
+from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.scale import Scale
 
-ACTIONS: Final[tuple[Action, ...]] = (RolloutRestart(), Scale())
+ACTIONS: Final[tuple[Action, ...]] = (
+    RolloutRestart(),
+    Scale(),
+    ExpandVolume(),
+)
 
 
 def action_named(name: str) -> Action:

@@ -10,8 +10,17 @@ from remediator.conditions.base import Condition
 from remediator.conditions.promql import Promql
 from remediator.conditions.replicas_ready import ReplicasReady
 from remediator.conditions.rollout_complete import RolloutComplete
+from remediator.conditions.volume_expandable import VolumeExpandable
+from remediator.conditions.volume_resized import VolumeResized
 
-CONDITIONS: Final[tuple[Condition, ...]] = (AlertResolved(), Promql(), ReplicasReady(), RolloutComplete())
+CONDITIONS: Final[tuple[Condition, ...]] = (
+    AlertResolved(),
+    Promql(),
+    ReplicasReady(),
+    RolloutComplete(),
+    VolumeExpandable(),
+    VolumeResized(),
+)
 
 
 def condition_named(name: str) -> Condition:

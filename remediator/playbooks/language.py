@@ -7,8 +7,23 @@ from collections.abc import Collection
 
 from remediator.validation_words import near
 
-BUILT_ACTIONS = frozenset({"kubernetes.rollout_restart", "kubernetes.scale"})
-BUILT_CONDITIONS = frozenset({"rollout_complete", "replicas_ready", "alert_resolved", "promql"})
+BUILT_ACTIONS = frozenset(
+    {
+        "kubernetes.rollout_restart",
+        "kubernetes.scale",
+        "kubernetes.expand_volume",
+    }
+)
+BUILT_CONDITIONS = frozenset(
+    {
+        "rollout_complete",
+        "replicas_ready",
+        "alert_resolved",
+        "promql",
+        "volume_expandable",
+        "volume_resized",
+    }
+)
 BUILT_TARGETS = frozenset(
     {
         "workload",
@@ -32,7 +47,6 @@ ACTIONS = BUILT_ACTIONS | {
     "kubernetes.hpa_bounds",
     "kubernetes.evict_pod",
     "kubernetes.delete_pod",
-    "kubernetes.expand_volume",
     "kubernetes.cordon",
     "kubernetes.uncordon",
     "kubernetes.drain",
@@ -72,8 +86,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "autoscaler_below_maximum",
     "disruption_allowed",
     "pod_replaced",
-    "volume_expandable",
-    "volume_resized",
     "nodes_unready",
     "room_elsewhere",
     "node_empty",

@@ -6,6 +6,7 @@ Dry-run is the same class over a dry transport (see connect.py): each write goes
 from datetime import datetime
 from typing import Any
 
+from remediator.clients.kubernetes.access import Access
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
 from remediator.clients.kubernetes.budgets import Budgets
@@ -19,6 +20,7 @@ from remediator.clients.kubernetes.pod_metrics import PodMetrics
 from remediator.clients.kubernetes.pod_states import PodStates
 from remediator.clients.kubernetes.pods import Pods
 from remediator.clients.kubernetes.single_pods import SinglePods
+from remediator.clients.kubernetes.volumes import Volumes
 from remediator.clients.kubernetes.workloads import Workloads
 from remediator.clock import Clock
 from remediator.targets import Target
@@ -45,6 +47,8 @@ class KubernetesClient:
         self.event_log = EventLog(api, cluster=name, clock=clock)
         self.commands = Commands(api, cluster=name, clock=clock)
         self.nodes = Nodes(api, cluster=name, clock=clock)
+        self.access = Access(api, cluster=name, clock=clock)
+        self.volumes = Volumes(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:

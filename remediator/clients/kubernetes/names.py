@@ -39,6 +39,7 @@ RESOURCES = {
     "node": Resource("", "v1", "nodes"),
     "namespace": Resource("", "v1", "namespaces"),
     "persistentvolumeclaim": Resource("", "v1", "persistentvolumeclaims"),
+    "storageclass": Resource("storage.k8s.io", "v1", "storageclasses"),
     "cronjob": Resource("batch", "v1", "cronjobs"),
     "job": Resource("batch", "v1", "jobs"),
     "horizontalpodautoscaler": Resource("autoscaling", "v2", "horizontalpodautoscalers"),

@@ -2,6 +2,9 @@
 
 import re
 from fractions import Fraction
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _FORM = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?P<suffix>[eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]|)")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -55,3 +58,12 @@ def grown(text: str, by_percent: int) -> int:
 
 def _is_binary(text: str) -> bool:
     return text.endswith("i") or (text.isdecimal() and int(text) % 1024 == 0)
+
+
+def _checked(text: str) -> str:
+    size(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(_checked)]
+"""For parameters: a size as Kubernetes writes it, refused when it is none."""
