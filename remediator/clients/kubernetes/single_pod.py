@@ -27,8 +27,6 @@ class SinglePod:
     ready: bool
     not_ready_since: datetime | None
     """None while it is ready; of one that never was, since when it exists."""
-    unschedulable: bool
-    """The scheduler has said that no node can take it."""
     deletion_at: datetime | None
     """When its grace ends or ended; None while nobody has deleted it."""
     finalizers: tuple[str, ...]
@@ -80,7 +78,6 @@ def single_pod_from(document: Mapping[str, Any]) -> SinglePod:
     affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     ) or {}
-    scheduled = conditions.get("PodScheduled", {})
     return SinglePod(
         namespace=str(metadata["namespace"]),
         name=str(metadata["name"]),
@@ -89,7 +86,6 @@ def single_pod_from(document: Mapping[str, Any]) -> SinglePod:
         phase=str(status.get("phase") or ""),
         ready=ready.get("status") == "True",
         not_ready_since=_not_ready_since(ready, metadata),
-        unschedulable=scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable",
         deletion_at=datetime.fromisoformat(deletion) if deletion else None,
         finalizers=tuple(map(str, metadata.get("finalizers") or ())),
         controller=f"{controller['kind']} {controller['name']}" if controller else "",
