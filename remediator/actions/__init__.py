@@ -6,14 +6,24 @@ An action plans, writes once with its mark, and says whether it landed. No actio
 from typing import Final
 
 from remediator.actions.base import Action
+from remediator.actions.kubernetes.cordon import Cordon
+from remediator.actions.kubernetes.delete_pod import DeletePod
+from remediator.actions.kubernetes.drain import Drain
+from remediator.actions.kubernetes.evict_pod import EvictPod
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.scale import Scale
+from remediator.actions.kubernetes.uncordon import Uncordon
 
 ACTIONS: Final[tuple[Action, ...]] = (
     RolloutRestart(),
     Scale(),
     ExpandVolume(),
+    Cordon(),
+    DeletePod(),
+    Drain(),
+    EvictPod(),
+    Uncordon(),
 )
 
 
