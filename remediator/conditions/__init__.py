@@ -7,9 +7,16 @@ from typing import Final
 
 from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.base import Condition
+from remediator.conditions.disruption_allowed import DisruptionAllowed
+from remediator.conditions.node_empty import NodeEmpty
+from remediator.conditions.nodes_unready import NodesUnready
+from remediator.conditions.pod_replaced import PodReplaced
+from remediator.conditions.pods_ready_elsewhere import PodsReadyElsewhere
+from remediator.conditions.pods_scheduled import PodsScheduled
 from remediator.conditions.promql import Promql
 from remediator.conditions.replicas_ready import ReplicasReady
 from remediator.conditions.rollout_complete import RolloutComplete
+from remediator.conditions.room_elsewhere import RoomElsewhere
 from remediator.conditions.volume_expandable import VolumeExpandable
 from remediator.conditions.volume_resized import VolumeResized
 
@@ -20,6 +27,13 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     RolloutComplete(),
     VolumeExpandable(),
     VolumeResized(),
+    DisruptionAllowed(),
+    NodeEmpty(),
+    NodesUnready(),
+    PodReplaced(),
+    PodsReadyElsewhere(),
+    PodsScheduled(),
+    RoomElsewhere(),
 )
 
 
