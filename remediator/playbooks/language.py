@@ -12,6 +12,11 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.rollout_restart",
         "kubernetes.scale",
         "kubernetes.expand_volume",
+        "kubernetes.cordon",
+        "kubernetes.delete_pod",
+        "kubernetes.drain",
+        "kubernetes.evict_pod",
+        "kubernetes.uncordon",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -22,6 +27,13 @@ BUILT_CONDITIONS = frozenset(
         "promql",
         "volume_expandable",
         "volume_resized",
+        "disruption_allowed",
+        "node_empty",
+        "nodes_unready",
+        "pod_replaced",
+        "pods_ready_elsewhere",
+        "pods_scheduled",
+        "room_elsewhere",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -45,11 +57,6 @@ ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.rollout_undo",
     "kubernetes.hpa_bounds",
-    "kubernetes.evict_pod",
-    "kubernetes.delete_pod",
-    "kubernetes.cordon",
-    "kubernetes.uncordon",
-    "kubernetes.drain",
     "kubernetes.run_cronjob",
     "kubernetes.scale_namespace",
     "kubernetes.restore_namespace",
@@ -84,13 +91,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "replicas",
     "autoscaled",
     "autoscaler_below_maximum",
-    "disruption_allowed",
-    "pod_replaced",
-    "nodes_unready",
-    "room_elsewhere",
-    "node_empty",
-    "pods_ready_elsewhere",
-    "pods_scheduled",
     "job_running",
     "job_complete",
     "scaled_to_zero",
