@@ -12,11 +12,13 @@ from remediator.actions.kubernetes.drain import Drain
 from remediator.actions.kubernetes.evict_pod import EvictPod
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
+from remediator.actions.kubernetes.rollout_undo import RolloutUndo
 from remediator.actions.kubernetes.scale import Scale
 from remediator.actions.kubernetes.uncordon import Uncordon
 
 ACTIONS: Final[tuple[Action, ...]] = (
     RolloutRestart(),
+    RolloutUndo(),
     Scale(),
     ExpandVolume(),
     Cordon(),

@@ -10,6 +10,7 @@ from remediator.validation_words import near
 BUILT_ACTIONS = frozenset(
     {
         "kubernetes.rollout_restart",
+        "kubernetes.rollout_undo",
         "kubernetes.scale",
         "kubernetes.expand_volume",
         "kubernetes.cordon",
@@ -55,7 +56,6 @@ DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 
 ACTIONS = BUILT_ACTIONS | {
     "wait",
-    "kubernetes.rollout_undo",
     "kubernetes.hpa_bounds",
     "kubernetes.run_cronjob",
     "kubernetes.scale_namespace",

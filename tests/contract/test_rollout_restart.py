@@ -118,7 +118,7 @@ async def test_what_would_take_the_patch_and_not_restart_is_refused(
     assert (refused.value.code, refused.value.kind) == (code, "refuse")
 
 
-@pytest.mark.parametrize("kind", ["daemonset", "job", "cronjob", "pod", "replicaset"])
+@pytest.mark.parametrize("kind", ["job", "cronjob", "pod", "replicaset"])
 async def test_kinds_that_are_not_built_are_refused_by_name(ctx: ActionContext, kind: str) -> None:
     with pytest.raises(PlanRefusedError, match=kind) as refused:
         await RESTART.plan(ctx, Target.kubernetes("prod", "shop", kind, "checkout"), PARAMS)

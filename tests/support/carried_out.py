@@ -23,7 +23,7 @@ from remediator.errors import RemediatorError
 from remediator.ids import intent_id
 from remediator.runs import machine
 from remediator.runs.cursor import Cursor, Phase, RemedyShape, Shape
-from remediator.runs.events import Admitted, Command, Denied, Do, Event, Wait
+from remediator.runs.events import Admitted, Applied, Command, Denied, Do, Event, Wait
 from remediator.runs.plan import Plan
 from remediator.store.journal import StepRow
 from remediator.targets import Target
@@ -80,7 +80,9 @@ class CarriedOut:
             case Do.APPLY:
                 return await self._apply(cursor)
             case Do.LAND:
-                return self._seen(await self._doing.landed(self._step(cursor)))
+                landed = await self._doing.landed(self._step(cursor))
+                seen = self._seen(landed)
+                return Applied.PARTLY if landed.partly and seen is Answer.YES else seen
             case Do.LOOK_EFFECT:
                 return self._seen(await self._doing.effect(self._step(cursor)))
             case Do.LOOK_VERIFY:

@@ -1,6 +1,6 @@
 """Changes of workloads: read one, refuse what no action of theirs may do, write once (S16)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from remediator.actions.base import ActionContext, Applied, PlanRefusedError
 from remediator.actions.kubernetes.write_once import Dependencies as Dependencies
@@ -18,17 +18,17 @@ SHOWN_TIME = "<time of writing>"
 BUILT_FOR = frozenset({"deployment", "statefulset"})
 
 
-async def target_of_plan(ctx: ActionContext, target: Target) -> Workload:
+async def target_of_plan(ctx: ActionContext, target: Target, kinds: Collection[str] = BUILT_FOR) -> Workload:
     """Read the target of a plan that is to be made.
 
     Raises:
         PlanRefusedError: it does not exist, or is of a kind for which this action is not built.
         FactsMissingError: it could not be read.
     """
-    if target.kind not in BUILT_FOR:
+    if target.kind not in kinds:
         raise PlanRefusedError(
             "kind_not_built",
-            f"{target} is a {target.kind}; this release acts on {' and '.join(sorted(BUILT_FOR))} only",
+            f"{target} is a {target.kind}; this action is for {' and '.join(sorted(kinds))} only",
         )
     try:
         return await ctx.kubernetes.workloads.read(target)

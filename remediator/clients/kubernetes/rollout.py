@@ -19,13 +19,16 @@ class Rollout:
     reason: str
 
 
-def rollout_of(workload: Workload) -> Rollout:
-    """Judge one read. Availability does not make a rollout "under way": a crash loop would be under way for ever (S8)."""
+def rollout_of(workload: Workload, *, by_hand: bool = False) -> Rollout:
+    """Judge one read. Availability does not make a rollout "under way": a crash loop would be under way for ever (S8).
+
+    ``by_hand``: whoever asks takes the old pods of an OnDelete workload away, so that its rollout does end.
+    """
     if workload.observed_generation < workload.generation:
         return Rollout(False, True, "the controller has not seen the newest change yet")
     if workload.kind == "deployment":
         return _deployment(workload)
-    if workload.strategy == "OnDelete":
+    if workload.strategy == "OnDelete" and not by_hand:
         return Rollout(False, False, "its strategy is OnDelete, so no rollout ends by itself")
     return _stateful(workload) if workload.kind == "statefulset" else _daemon(workload)
 

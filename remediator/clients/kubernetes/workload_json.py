@@ -16,6 +16,16 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(template, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
+def template_of(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without ``creationTimestamp: null`` and empty maps, which some servers write and some do not: they say nothing."""
+    metadata = {
+        key: value
+        for key, value in (template.get("metadata") or {}).items()
+        if value is not None and not (key in ("labels", "annotations") and not value)
+    }
+    return {**template, "metadata": metadata}
+
+
 def workload_from(target: Target, document: Mapping[str, Any], read_at: datetime) -> Workload:
     """Read a Deployment, StatefulSet or DaemonSet."""
     metadata, spec, status = document["metadata"], document["spec"], document.get("status") or {}
@@ -33,7 +43,7 @@ def workload_from(target: Target, document: Mapping[str, Any], read_at: datetime
         paused=bool(spec.get("paused")),
         strategy=strategy,
         partition=partition,
-        template_hash=template_hash(template),
+        template_hash=template_hash(template_of(template)),
         template_annotations=(template.get("metadata") or {}).get("annotations") or {},
         labels=labels,
         annotations=annotations,

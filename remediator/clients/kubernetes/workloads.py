@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from remediator.clients.kubernetes.api import STRATEGIC_MERGE_PATCH
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.marks import FIELD_MANAGER, INTENT, intent_manager
 from remediator.clients.kubernetes.names import permission_on
 from remediator.clients.kubernetes.part import Part, understood
+from remediator.clients.kubernetes.revision import CHANGE_CAUSE, UNDONE, Revision, revision_from
 from remediator.clients.kubernetes.workload import Scale, Workload, restart_body, scale_body
 from remediator.clients.kubernetes.workload_json import owned_by, workload_from
 from remediator.errors import FactsMissingError, OutcomeUnknownError, StepError
@@ -20,6 +22,19 @@ HISTORY = {"deployment": "replicaset", "statefulset": "controllerrevision", "dae
 def scale_marked_by(workload: Workload, intent_id: str) -> bool:
     """Does managedFields still show that this intent wrote the scale? Gone once somebody else writes ``spec.replicas``."""
     return any(manager.name == intent_manager(intent_id) for manager in workload.managers)
+
+
+def undo_body(resource_version: str, intent_id: str, to: Revision, left: str) -> dict[str, Any]:
+    """The strategic merge patch that replaces the template whole, and notes the one that is left.
+
+    Unlike kubectl it takes only the change's cause from the revision's annotations: the others may have been set since, and some say
+    who owns the workload.
+    """
+    annotations = {INTENT: intent_id, UNDONE: left, CHANGE_CAUSE: to.change_cause}
+    return {
+        "metadata": {"resourceVersion": resource_version, "annotations": annotations},
+        "spec": {"template": {**to.template, "$patch": "replace"}},
+    }
 
 
 class Workloads(Part):
@@ -61,6 +76,20 @@ class Workloads(Part):
         )
         return self._workload(workload.target, document, OutcomeUnknownError)
 
+    async def replace_template(self, workload: Workload, to: Revision, intent_id: str) -> Workload:
+        """Give a workload as just read the template of a revision; raises ConflictError when somebody wrote since.
+
+        The template carries no mark, or no controller would know it as one that it has had.
+        """
+        document = await self._api.patch(
+            self._path(workload.target),
+            permission_on(workload.target, "patch"),
+            undo_body(workload.resource_version, intent_id, to, workload.template_hash),
+            field_manager=FIELD_MANAGER,
+            content_type=STRATEGIC_MERGE_PATCH,
+        )
+        return self._workload(workload.target, document, OutcomeUnknownError)
+
     async def scale(self, target: Target, replicas: int, resource_version: str, intent_id: str) -> Scale:
         """Set the number of replicas; raises ConflictError when the resource version is no longer the present one."""
         document = await self._api.patch(
@@ -80,6 +109,11 @@ class Workloads(Part):
             return True
         revisions = await self.history(workload)
         return understood(workload.target, lambda: any(_revision_intent(one) == intent_id for one in revisions))
+
+    async def revisions(self, workload: Workload) -> tuple[Revision, ...]:
+        """The templates that it had and has, as far as they are kept. Raises FactsMissingError."""
+        found = await self.history(workload)
+        return understood(workload.target, lambda: tuple(map(revision_from, found)))
 
     async def history(self, workload: Workload) -> list[dict[str, Any]]:
         """The ReplicaSets or ControllerRevisions that keep its templates, its own only, as the API gives them."""
