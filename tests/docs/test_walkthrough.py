@@ -20,10 +20,13 @@ import yaml
 
 from remediator.sandbox.world import World
 from tests.docs.markdown import README, ROOT, Block, blocks
+from tests.support.needs import NOT_RUN
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="needs curl and bash"),
+    pytest.mark.skipif(
+        shutil.which("curl") is None or shutil.which("bash") is None, reason=f"{NOT_RUN}no curl or bash on this machine"
+    ),
 ]
 
 STEPS = [block for block in blocks(README) if block.walk]

@@ -15,6 +15,8 @@ from threading import Thread
 
 import pytest
 
+from tests.support.needs import NOT_RUN
+
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 
 PROGRAM = "from remediator.cli import main; main()"
@@ -136,7 +138,7 @@ def test_a_restart_that_never_cures_ends_it_with_what_was_expected_and_what_was_
     assert '"event":"run_ended"' in (kept / "service.log").read_text()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+@pytest.mark.skipif(shutil.which("curl") is None, reason=f"{NOT_RUN}no curl on this machine")
 def test_it_keeps_serving_and_the_printed_commands_work_as_pasted_until_sigterm(tmp_path: Path) -> None:
     with demo(tmp_path) as shown:
         lines = shown.until("playbooks that are read again")
