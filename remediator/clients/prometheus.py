@@ -65,8 +65,8 @@ class PrometheusClient:
 
     async def query(self, promql: str) -> Vector:
         """Evaluate an instant query at the server's present time."""
-        # The server gives up a little before we do, so that it is it who says why.
-        query = [("query", promql), ("timeout", f"{max(self._timeout_s - 0.5, 0.1):g}s")]
+        # The server gives up a little before we do, so that it is it who says why. Plain seconds: its durations know no fractions.
+        query = [("query", promql), ("timeout", f"{max(self._timeout_s - 0.5, 0.1):g}")]
         body = await self._http.get("/api/v1/query", query)
         data = self._data(body)
         try:

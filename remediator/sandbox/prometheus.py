@@ -149,6 +149,10 @@ class Prometheus:
         query = {**received.query, **form}.get("query", "")
         if not query.strip():
             return _error(Failure(400, "bad_data", 'invalid parameter "query": unknown position: parse error'))
+        timeout = received.query.get("timeout", "1m")
+        if _TIMEOUT.fullmatch(timeout) is None:
+            text = f'invalid parameter "timeout": cannot parse "{timeout}" to a valid duration'
+            return _error(Failure(400, "bad_data", text))
         now_s = self.pace.now().timestamp()
         try:
             answer = self._find(query, now_s)
@@ -204,6 +208,10 @@ class Prometheus:
         if with_alerts:
             shown["alerts"] = [_shown(alert) for alert in alerts]
         return shown
+
+
+_TIMEOUT = re.compile(r"[0-9]+(\.[0-9]+)?|([0-9]+(ms|[smhdwy]))+")
+"""Seconds, or a duration, which knows no fractions: as the real server takes it."""
 
 
 def _key(labels: Mapping[str, str]) -> str:
