@@ -11,9 +11,10 @@ from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
 from remediator.clients.kubernetes.budgets import Budgets
 from remediator.clients.kubernetes.commands import Commands
-from remediator.clients.kubernetes.nodes import Nodes
 from remediator.clients.kubernetes.event_log import EventLog
+from remediator.clients.kubernetes.jobs import Jobs
 from remediator.clients.kubernetes.node_conditions import NodeStates
+from remediator.clients.kubernetes.nodes import Nodes
 from remediator.clients.kubernetes.owners import Owners
 from remediator.clients.kubernetes.pod_logs import PodLogs
 from remediator.clients.kubernetes.pod_metrics import PodMetrics
@@ -49,6 +50,7 @@ class KubernetesClient:
         self.nodes = Nodes(api, cluster=name, clock=clock)
         self.access = Access(api, cluster=name, clock=clock)
         self.volumes = Volumes(api, cluster=name, clock=clock)
+        self.jobs = Jobs(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:

@@ -7,7 +7,7 @@ from remediator.clients.permissions import Permission
 
 _POD = RESOURCES["pod"]
 READ_LOGS: Permission = _POD.permission("get", "log")
-_LIMIT_BYTES = 256 * 1024
+_LIMIT_BYTES = 128 * 1024
 """Of one read: the server begins with the first of the lines asked for and stops there, wherever in a line that is."""
 
 
