@@ -34,6 +34,7 @@ from remediator.engine.explain import Explainer
 from remediator.engine.intake import Intake
 from remediator.engine.lease import Lease
 from remediator.engine.operate import Operations
+from remediator.engine.permission_watch import PermissionWatch
 from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.engine.readiness import Readiness
 from remediator.engine.reconciler import Reconciler
@@ -133,7 +134,18 @@ class App:
             condition_params={condition.name: condition.params for condition in CONDITIONS},
             vars_overrides=settings.vars,
         )
-        self._watch = PlaybookWatch(library=library, store=store, clock=clock, metrics=metrics, on_changed=wake_decider)
+        clusters = await self._kubernetes()
+        permissions = PermissionWatch(
+            settings=settings, clients=clusters, playbooks=lambda: library.current, clock=clock, metrics=metrics
+        )
+
+        def tell_of_playbooks() -> None:
+            wake_decider()
+            permissions.look_soon()
+
+        self._watch = PlaybookWatch(
+            library=library, store=store, clock=clock, metrics=metrics, on_changed=tell_of_playbooks
+        )
         await self._watch.load()
 
         def tell_people() -> None:
@@ -142,10 +154,8 @@ class App:
 
         session = await self._cleanups.enter_async_context(aiohttp.ClientSession())
         alertmanagers = self._alertmanagers(session)
-        worlds = Worlds(
-            kubernetes=await self._kubernetes(), prometheus=self._prometheus(session), alertmanagers=alertmanagers
-        )
-        surveyor = Surveyor(settings=settings, worlds=worlds)
+        worlds = Worlds(kubernetes=clusters, prometheus=self._prometheus(session), alertmanagers=alertmanagers)
+        surveyor = Surveyor(settings=settings, worlds=worlds, lacking=permissions.lacking)
         intake = Intake(
             store=store,
             clock=clock,
@@ -242,6 +252,7 @@ class App:
                 mode=settings.mode,
                 lease=lease,
                 watch=self._watch,
+                permissions=permissions,
                 in_hand=lambda: runner.in_hand,
                 metrics=metrics,
             ).details,
@@ -263,6 +274,7 @@ class App:
         self._loop("escalator", escalator.run())
         self._loop("reconciler", reconciler.run())
         self._loop("playbooks", self._watch.run())
+        self._loop("permissions", permissions.run())
         self._loop("decider", decider.run())
         await runner.recover()
         self._loop("runner", runner.run(), stop=runner.stop)

@@ -116,6 +116,13 @@ class Metrics:
             registry=registry,
         )
 
+        # Clusters
+        self.permissions_missing = Gauge(
+            "remediator_permissions_missing",
+            "Permissions that the playbooks in force need and that the API server says we do not have.",
+            registry=registry,
+        )
+
     def set_mode(self, mode: str) -> None:
         """Say which mode is in force, and only that one."""
         self.mode_info.clear()

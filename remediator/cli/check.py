@@ -1,4 +1,4 @@
-"""``remediator check``: playbooks, offline."""
+"""``remediator check``: playbooks and settings, offline; with ``--cluster`` also what the clusters let us do."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +24,10 @@ def check(
     drafts: Annotated[
         bool, typer.Option("--drafts", help="also folders named drafts; parts that are not built yet are accepted")
     ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="also ask the clusters of settings whether all needed permissions are there"),
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Check playbooks and settings without a service. Prints every problem as file:line; exit code 1 if there is one.
@@ -46,8 +50,11 @@ def check(
     except PlaybookErrors as errors:
         _print(output, errors.problems, (), (), None)
         raise typer.Exit(1) from None
-    warnings = (*loaded.warnings, *_void_autonomy(loaded, settings))
-    _print(output, (), warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
+    problems, later = _of_clusters(loaded, settings) if cluster else ((), ())
+    warnings = (*loaded.warnings, *_void_autonomy(loaded, settings), *later)
+    _print(output, problems, warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
+    if problems:
+        raise typer.Exit(1)
 
 
 def load(path: Path, settings: "Settings", *, drafts: bool = False) -> "LoadedSet":
@@ -88,6 +95,20 @@ def _text_of(path: Path) -> "str | ConfigError":
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return ConfigError(path, None, f"cannot be read: {error}", "give a readable UTF-8 file")
+
+
+def _of_clusters(
+    loaded: "LoadedSet", settings: "Settings"
+) -> "tuple[tuple[ConfigError, ...], tuple[ConfigError, ...]]":
+    import asyncio
+
+    from remediator.cli.check_clusters import of_clusters
+    from remediator.errors import RemediatorError
+
+    try:
+        return asyncio.run(of_clusters(loaded.playbooks, settings))
+    except RemediatorError as error:
+        fail_each(error)
 
 
 def _void_autonomy(loaded: "LoadedSet", settings: "Settings") -> "Iterable[ConfigError]":
@@ -153,7 +174,9 @@ def _print(
     for warning in warned:
         line(("warning: ", "yellow"), str(warning))
     if listed:
-        line(f"{len(listed)} problem{'s' if len(listed) > 1 else ''}; nothing of it would be loaded")
+        line(
+            f"{len(listed)} problem{'s' if len(listed) > 1 else ''}{'' if playbooks else '; nothing of it would be loaded'}"
+        )
         return
     line((f"{len(playbooks)} playbook{'' if len(playbooks) == 1 else 's'} good", "green"))
     for playbook in playbooks:  # what `settings.autonomy.playbooks` must name to raise one above `start` (S14)

@@ -11,6 +11,7 @@ from remediator.cli import (
     explain,
     incidents,
     pause,
+    permissions,
     reject,
     resume,
     runs,
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(schema.schema)
+app.command()(permissions.permissions)
 app.command()(explain.explain)
 app.command()(demo.demo)
 app.command()(incidents.incidents)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_READS = ("get", "list", "watch")
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Permission:
@@ -12,6 +14,11 @@ class Permission:
     verb: str
     everywhere: bool = False
     """Of a cluster-scoped resource, or needed in all namespaces: granted by a ClusterRole and its ClusterRoleBinding."""
+
+    @property
+    def writes(self) -> bool:
+        """Is it for changing something? A command run in a container may, whatever its verb says."""
+        return self.verb not in _READS or self.resource.endswith("/exec")
 
     def __str__(self) -> str:
         return f"{self.verb} on {self.resource}{f'.{self.group}' if self.group else ''}"

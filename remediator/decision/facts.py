@@ -119,6 +119,15 @@ class RemedyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """A permission that the playbook needs for this target and that the API server says we do not have."""
+
+    text: str
+    writes: bool
+    """Needed only by a playbook that acts, or does after a yes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known for one episode and one playbook at one instant."""
 
@@ -142,6 +151,8 @@ class Facts:
     """Runs that hold or wait for the target or something that contains it, without the run that is asking (S17)."""
     remedy: RemedyFacts | None = None
     missing: tuple[Problem, ...] = ()
+    lacking: tuple[Lacking, ...] = ()
+    """As the API server last said. Nothing while it has not been asked: then the first refused request says so."""
     max_unconfirmed: timedelta = timedelta(minutes=5)
     """How recent a confirmation of an old alert must be (S10)."""
 

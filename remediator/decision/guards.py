@@ -170,6 +170,15 @@ def facts_present(playbook: Playbook, facts: Facts) -> Denial | None:
     return Denial("facts_present", first.code, "wait", first.text, values={"missing": [p.text for p in facts.missing]})
 
 
+def permissions(playbook: Playbook, facts: Facts) -> Denial | None:
+    """Deny what the API server would refuse half-way. A playbook that may only propose needs no right to write."""
+    acts = autonomy.in_force(playbook, facts).level.rank >= Autonomy.APPROVE.rank
+    lacking = [one.text for one in facts.lacking if acts or not one.writes]
+    if not lacking:
+        return None
+    return Denial("permissions", "permission_missing", "refuse", "; ".join(lacking), values={"lacking": lacking})
+
+
 def remedy(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny unless a remedy applies for certain and its actions can be planned (S7)."""
     found = facts.remedy
@@ -214,6 +223,7 @@ ALWAYS: tuple[Guard, ...] = (
     own_ground,
     one_run,
     facts_present,
+    permissions,
     remedy,
     owners,
 )

@@ -80,6 +80,7 @@ async def complete(
         busy=busy,
         remedy=survey.remedy,
         missing=survey.missing,
+        lacking=survey.lacking,
     )
 
 

@@ -27,6 +27,11 @@ _POD_SUFFIX = {
 }
 
 
+def is_built(type_: str) -> bool:
+    """Can this release find a target of this type (its key in the playbook)?"""
+    return type_ in KINDS or type_ in ("workload", "workload_of_pod")
+
+
 @dataclass(frozen=True, slots=True)
 class NamedTarget:
     """One alert and one playbook's target. Nothing is known yet of whether it exists."""
@@ -86,7 +91,7 @@ class NamedTarget:
 def named_target(playbook: Playbook, cluster: str, labels: Mapping[str, str]) -> NamedTarget | Problem:
     """What the playbook's target is for an alert with these labels."""
     spec = playbook.target
-    if spec is None or (spec.type not in KINDS and spec.type not in ("workload", "workload_of_pod")):
+    if spec is None or not is_built(spec.type):
         return Problem("target_not_built", "this release only acts on single targets in Kubernetes")
     if (exporter := _exporters_own(spec.label_names, labels)) is not None:
         return exporter

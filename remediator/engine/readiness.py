@@ -11,12 +11,16 @@ from typing import Any
 from remediator.clock import Clock
 from remediator.engine.facts import by_pause_file
 from remediator.engine.lease import Lease
+from remediator.engine.permission_watch import PermissionWatch
 from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.errors import RemediatorError
 from remediator.metrics import Metrics
 from remediator.settings import Settings
 from remediator.store import episodes, outbox, pauses, runs
 from remediator.store.database import Store
+
+_SHOWN = 20
+"""Permissions that are listed: one account without any rights would fill pages."""
 
 
 class Readiness:
@@ -31,6 +35,7 @@ class Readiness:
         mode: str,
         lease: Lease,
         watch: PlaybookWatch,
+        permissions: PermissionWatch,
         in_hand: Callable[[], tuple[str, ...]],
         metrics: Metrics,
     ) -> None:
@@ -40,6 +45,7 @@ class Readiness:
         self._mode = mode
         self._lease = lease
         self._watch = watch
+        self._permissions = permissions
         self._in_hand = in_hand
         self._metrics = metrics
 
@@ -48,6 +54,7 @@ class Readiness:
         known = {
             "mode": self._mode,
             "playbooks": {"ok": not self._watch.problems, "problems": list(self._watch.problems)},
+            "permissions": self._granted(),
             "heartbeat": {"ok": self._lease.holds},
             "runs_in_hand": [told.partition(" ")[0] for told in self._in_hand()],
         }
@@ -55,6 +62,14 @@ class Readiness:
             return known | await self._stored()
         except RemediatorError as error:
             return known | {"store": {"ok": False, "why": str(error)}}
+
+    def _granted(self) -> dict[str, Any]:
+        access = self._permissions.access
+        return {
+            "ok": access.unanswered == {} and not access.lacking,
+            "missing": [str(need) for need in access.lacking[:_SHOWN]],
+            "not_asked": sorted(self._settings.clusters if access.unanswered is None else access.unanswered),
+        }
 
     async def _stored(self) -> dict[str, Any]:
         now = self._clock.now()

@@ -3,7 +3,7 @@
 Reads only, outside of any transaction. What could not be read is a ``Problem`` of kind ``wait``, never a guess.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from remediator.answers import Answer, all_of
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.conditions.ask import ask
 from remediator.conditions.base import Known, Look, World
-from remediator.decision.facts import Asked, Problem, RemedyFacts
+from remediator.decision.facts import Asked, Lacking, Problem, RemedyFacts
 from remediator.engine.finding import find
 from remediator.engine.named_target import NamedTarget, named_target
 from remediator.engine.places import cluster_of
@@ -34,14 +34,28 @@ class Survey:
     remedy: RemedyFacts | None = None
     missing: tuple[Problem, ...] = ()
     world: World | None = None
+    lacking: tuple[Lacking, ...] = ()
+
+
+def nothing_known(playbook: Playbook, target: Target) -> tuple[Lacking, ...]:
+    """Of a surveyor for whom nobody has asked the API server what we may do."""
+    del playbook, target
+    return ()
 
 
 class Surveyor:
-    """Looks; decides nothing."""
+    """Looks; decides nothing. ``lacking`` tells what permissions are known to be missing."""
 
-    def __init__(self, *, settings: Settings, worlds: Worlds) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        worlds: Worlds,
+        lacking: Callable[[Playbook, Target], tuple[Lacking, ...]] = nothing_known,
+    ) -> None:
         self._settings = settings
         self._worlds = worlds
+        self._lacking = lacking
 
     def named_target(self, playbook: Playbook, source: str, labels: Mapping[str, str]) -> NamedTarget | Problem:
         """What the alert names, without asking the cluster whether it exists."""
@@ -65,7 +79,7 @@ class Surveyor:
             return Survey(target_problem=problem)
         found = await find(named, world.kubernetes, held=held)
         if isinstance(found, Target):
-            return Survey(target=found, world=world)
+            return Survey(target=found, world=world, lacking=self._lacking(playbook, found))
         return Survey(target_problem=found, missing=(found,) if found.code == "facts_missing" else ())
 
     async def choose(

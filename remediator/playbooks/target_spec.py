@@ -161,6 +161,13 @@ class TargetSpec(Frozen):
                 raise TargetUndeterminedError(f"target {self.type}.{field}: {error}") from None
         return RenderedTarget(self.type, fields)
 
+    def always(self, field: str, vars: Mapping[str, Any]) -> str | None:
+        """What this field is for every alert; None where a label fills it, or where there is no such field."""
+        text = self._texts().get(field)
+        if text is None or _template(text).label_names:
+            return None
+        return _template(text).render(labels={}, vars=vars)
+
     def _texts(self) -> dict[str, str]:
         chosen: Frozen = getattr(self, self.type)
         return {field: getattr(chosen, field) for field in type(chosen).model_fields}

@@ -42,8 +42,8 @@ class Received:
 
     @property
     def writes(self) -> bool:
-        """Whether the method could change something (dry-run or not)."""
-        return self.method not in ("GET", "HEAD", "OPTIONS")
+        """Whether it could change something (dry-run or not). Asking Kubernetes what one may do is a POST, and changes nothing."""
+        return self.method not in ("GET", "HEAD", "OPTIONS") and "/authorization.k8s.io/" not in self.path
 
     def json(self) -> Any:
         """The body decoded; raises ValueError when it is not JSON."""

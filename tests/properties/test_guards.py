@@ -17,6 +17,7 @@ from remediator.decision.facts import (
     Denial,
     EpisodeFacts,
     Facts,
+    Lacking,
     Ladder,
     LedgerFacts,
     PauseFact,
@@ -68,6 +69,7 @@ worlds = st.builds(
     busy=st.sampled_from([(), (), None, ("run_1",)]),
     remedy=st.none() | remedies,
     missing=st.lists(problems, max_size=2).map(tuple),
+    lacking=st.sampled_from([(), (), (Lacking("needs get", writes=False),)]),
 )
 
 
@@ -109,6 +111,7 @@ WEAKENINGS: dict[str, Callable[[Facts], Facts]] = {
     "no remedy": lambda found: replace(found, remedy=RemedyFacts(None)),
     "plan gone": lambda found: replace(found, remedy=RemedyFacts(0)),
     "one more missing": lambda found: replace(found, missing=(*found.missing, Problem("facts_missing", "no answer"))),
+    "a permission is missing": lambda found: replace(found, lacking=(Lacking("needs list", writes=False),)),
     "settings lower": lambda found: replace(found, autonomy=AutonomyFacts(Autonomy.OBSERVE)),
     "ladder lower": lambda found: replace(
         found, autonomy=replace(found.autonomy, ladder=Ladder(Autonomy.OBSERVE, PLAYBOOK.content_hash))

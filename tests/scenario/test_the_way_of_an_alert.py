@@ -104,7 +104,7 @@ async def test_in_dry_run_everything_is_decided_and_planned_and_nothing_changes_
             [run] = await service.ended()
             assert run.outcome == "rehearsed"
             assert restarts(service) == 0
-            writes = [r for r in world.kubernetes.requests if r.method not in ("GET", "HEAD")]
+            writes = world.kubernetes.requests.writes
             assert writes
             assert all("dryRun" in str(r.query) for r in writes)
             assert world.pagerduty.incidents() == []

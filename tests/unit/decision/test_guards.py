@@ -13,6 +13,7 @@ from remediator.decision.facts import (
     ChangeFact,
     Denial,
     Facts,
+    Lacking,
     LedgerFacts,
     PauseFact,
     Problem,
@@ -58,6 +59,8 @@ def test_nothing_in_the_way_is_a_yes() -> None:
         ({"busy": ("run_1",)}, "target_busy", "wait"),
         ({"busy": None}, "facts_missing", "wait"),
         ({"missing": (Problem("facts_missing", "no answer"),)}, "facts_missing", "wait"),
+        ({"lacking": (Lacking("needs get on pods in shop", writes=False),)}, "permission_missing", "refuse"),
+        ({"lacking": (Lacking("needs patch on pods in shop", writes=True),)}, "permission_missing", "refuse"),
         ({"start_hold_until": T0 + MINUTE}, "start_hold", "wait"),
         ({"remedy": None}, "facts_missing", "wait"),
         ({"remedy": RemedyFacts(None, unknown="restart")}, "no_remedy_known", "wait"),
@@ -151,6 +154,13 @@ class TestStartHold:
     def test_asking_goes_on(self) -> None:
         asking = facts(start_hold_until=T0 + MINUTE, autonomy=AutonomyFacts(Autonomy.APPROVE))
         assert guards.denials(guards.TO_ADMIT, PLAYBOOK, asking) == ()
+
+
+def test_a_playbook_that_may_only_propose_needs_no_right_to_write() -> None:
+    reading, writing = Lacking("needs get", writes=False), Lacking("needs patch", writes=True)
+    proposing = facts(lacking=(reading, writing), autonomy=AutonomyFacts(Autonomy.PROPOSE))
+    assert [one.text for one in guards.denials(guards.TO_ADMIT, PLAYBOOK, proposing)] == ["needs get"]
+    assert only(lacking=(reading, writing)).text == "needs get; needs patch"
 
 
 def test_what_was_asked_is_kept_with_the_denial() -> None:

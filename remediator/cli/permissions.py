@@ -1,0 +1,131 @@
+"""``remediator permissions``: what the playbooks need of Kubernetes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remediator.cli.check import load
+from remediator.cli.options import ConfigOption, Output, OutputOption, config_or_default
+from remediator.cli.show import as_json, fail, fail_each, line
+
+if TYPE_CHECKING:
+    from remediator.engine.needs import Need
+    from remediator.settings import Cluster, Settings
+
+
+def permissions(
+    path: Annotated[
+        Path | None, typer.Argument(help="directory of playbooks, or one file; by default the one that settings name")
+    ] = None,
+    rbac: Annotated[bool, typer.Option("--rbac", help="as manifests for kubectl apply")] = False,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", help="instead of those that settings list; may be given several times"),
+    ] = None,
+    nodes: Annotated[bool, typer.Option("--nodes", help="with --namespace: also for work on nodes")] = False,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="only for this cluster of settings; its name or an alias")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="without what writes: enough at the levels observe and propose")
+    ] = False,
+    account: Annotated[str, typer.Option("--service-account", help="whom remediator runs as")] = "remediator",
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the least permissions that these playbooks need in the namespaces that settings allow; with --rbac as manifests.
+
+    Example: remediator permissions playbooks --rbac --namespace shop > rbac.yaml
+    """
+    import os
+
+    from remediator.engine.needs import needs
+    from remediator.errors import RemediatorError
+    from remediator.settings import load_settings
+
+    try:
+        settings = load_settings(config_or_default(config), os.environ)
+        loaded = load(path or settings.playbooks, settings)
+    except RemediatorError as error:
+        fail_each(error)
+    chosen = _clusters(settings, cluster, namespace or [], nodes=nodes)
+    wanted = [one for one in needs(loaded.playbooks, chosen) if not (read_only and one.permission.writes)]
+    if not rbac:
+        _list(wanted, output)
+        return
+    if len(chosen) > 1:
+        fail(f"manifests are for one cluster: choose it by --cluster; settings list {', '.join(sorted(chosen))}", 2)
+    _manifests(wanted, account, settings.own_namespace or "remediator", output)
+
+
+def _clusters(
+    settings: "Settings", named: str | None, namespaces: list[str], *, nodes: bool
+) -> "Mapping[str, Cluster]":
+    from pydantic import ValidationError
+
+    from remediator.settings import Cluster
+
+    chosen: Mapping[str, Cluster] = settings.clusters
+    if named is not None:
+        known = settings.cluster_named(named)
+        if known is None:
+            fail(f"settings list no cluster {named}; they list: {', '.join(sorted(chosen)) or 'none'}", 2)
+        chosen = {known: chosen[known]}
+    if namespaces:
+        try:
+            given = Cluster(namespaces=tuple(namespaces), nodes=nodes)
+        except ValidationError:
+            fail("--namespace must be lower case letters, digits and '-'", 2)
+        return dict.fromkeys(chosen or {named or "kubernetes": given}, given)
+    if nodes:
+        fail("--nodes goes with --namespace; without it settings say (clusters.<name>.nodes)", 2)
+    if not any(one.namespaces or one.nodes for one in chosen.values()):
+        fail("settings let nothing be changed: give --namespace, or --config with clusters.<name>.namespaces", 2)
+    return chosen
+
+
+def _list(wanted: "list[Need]", output: Output) -> None:
+    if output is Output.JSON:
+        as_json([_json(one) for one in wanted])
+        return
+    for one in wanted:
+        line(str(one))
+
+
+def _manifests(wanted: "list[Need]", account: str, namespace: str, output: Output) -> None:
+    from remediator.engine.rbac import manifests
+
+    made = manifests(wanted, account=account, namespace=namespace)
+    if output is Output.JSON:
+        as_json({"apiVersion": "v1", "kind": "List", "items": made})
+        return
+    import yaml
+
+    typer.echo("# Made by `remediator permissions --rbac`. Make it anew when playbooks or namespaces change.")
+    typer.echo(yaml.dump_all(made, Dumper=_plain_dumper(), sort_keys=False, explicit_start=True), nl=False)
+
+
+def _plain_dumper() -> Any:
+    """Without anchors: manifests that share a part are to be read, and edited, one by one."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            del data
+            return True
+
+    return Plain
+
+
+def _json(need: "Need") -> dict[str, Any]:
+    return {
+        "cluster": need.cluster,
+        "namespace": need.namespace,
+        "group": need.permission.group,
+        "resource": need.permission.resource,
+        "verb": need.permission.verb,
+        "writes": need.permission.writes,
+        "playbooks": list(need.playbooks),
+    }
