@@ -16,8 +16,9 @@ _PRIMITIVE_MERGE = {"finalizers"}
 
 def apply_patch(current: Object, patch: Any, content_type: str, *, built_in: bool) -> Object:
     """The patched document. Raises ApiError: 400 malformed, 415 type not taken, 422 JSON patch that does not fit."""
-    accepted = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH] if built_in else [JSON_PATCH, MERGE_PATCH]
+    accepted = [JSON_PATCH, MERGE_PATCH, *([STRATEGIC_PATCH] if built_in else [])]
     if content_type not in accepted:
+        accepted.append("application/apply-patch+yaml")  # has its own way: `server_side_apply.py`
         raise unsupported_media_type(content_type, accepted)
     if content_type == JSON_PATCH:
         if not isinstance(patch, list):

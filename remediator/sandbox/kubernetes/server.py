@@ -19,6 +19,7 @@ from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.health import Health
 from remediator.sandbox.kubernetes.listing import listed, selection, shown, stored
 from remediator.sandbox.kubernetes.resources import NAMESPACES, NODES, Object, Registry
+from remediator.sandbox.kubernetes.server_side_apply import APPLY_PATCH
 from remediator.sandbox.kubernetes.store import Change, ObjectStore, Writer
 from remediator.sandbox.kubernetes.verbs import Verbs
 from remediator.sandbox.kubernetes.watch_log import WatchLog
@@ -26,7 +27,7 @@ from remediator.sandbox.kubernetes.watching import Watch
 from remediator.sandbox.kubernetes.write_options import WriteOptions, body_of, delete_options, write_options
 from remediator.sandbox.listener import Listener, Stream
 from remediator.sandbox.signals import Signal
-from remediator.sandbox.timekeeping import Pace
+from remediator.sandbox.timekeeping import Pace, rfc3339_seconds
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/"
 _SEED = Writer("sandbox", external=False)
@@ -180,6 +181,13 @@ class KubernetesApi:
                 return _json(201, answers[asked](user, body_of(received)))
         return self._resource(received, user)
 
+    def _apply(self, at: routes.Address, received: Received, user: User) -> web.Response:
+        options = write_options(received)
+        if self.store.get(stored(at.resource), at.space, str(at.name)) is None:
+            self._access.check(user, "create", at)
+        made, obj = self._verbs.apply(at, received.body, options, rfc3339_seconds(self.pace.now()))
+        return _json(201 if made else 200, obj)
+
     def _watch(self, at: routes.Address, received: Received) -> Watch:
         kept, matches = stored(at.resource), selection(at, received.query)
         return Watch(
@@ -217,10 +225,11 @@ class KubernetesApi:
                 return _json(201, self._verbs.create(at, body_of(received), write_options(received)))
             case "update":
                 return _json(200, self._verbs.replace(at, body_of(received), write_options(received)))
+            case "patch" if received.content_type == APPLY_PATCH:
+                return self._apply(at, received, user)
             case "patch":
-                return _json(
-                    200, self._verbs.patch(at, body_of(received), received.content_type, write_options(received))
-                )
+                patched = self._verbs.patch(at, body_of(received), received.content_type, write_options(received))
+                return _json(200, patched)
             case _:
                 return _json(200, self._verbs.delete(at, delete_options(received)))
 

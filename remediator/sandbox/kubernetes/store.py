@@ -99,8 +99,19 @@ class ObjectStore:
         keys = [key for key in self._children.get(uid, {}) if resource is None or key[0] is resource]
         return [(key[0], found) for key in keys if (found := self.get(*key)) is not None]
 
-    def create(self, resource: Resource, obj: Object, writer: Writer, *, dry_run: bool = False) -> Object:
-        """Store a new object (its name must be free) and return it with its system metadata; a uid it has is kept."""
+    def create(
+        self,
+        resource: Resource,
+        obj: Object,
+        writer: Writer,
+        *,
+        dry_run: bool = False,
+        owners: list[Object] | None = None,
+    ) -> Object:
+        """Store a new object (its name must be free) and return it with its system metadata; a uid it has is kept.
+
+        `owners`: its managedFields; default: the writer owns everything.
+        """
         now = rfc3339_seconds(self._pace.now())
         metadata = {"uid": str(uuid.uuid4()), **obj["metadata"], "creationTimestamp": now}
         for server_set in ("resourceVersion", "managedFields", "deletionTimestamp", "generation", "selfLink"):
@@ -108,7 +119,7 @@ class ObjectStore:
         if resource.plural not in _WITHOUT_GENERATION:
             metadata["generation"] = 1
         created = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
-        metadata["managedFields"] = self._owners(resource, {}, created, [], writer)
+        metadata["managedFields"] = owners if owners is not None else self._owners(resource, {}, created, [], writer)
         return self._keep(resource, created, writer, "create", frozenset(), dry_run=dry_run)
 
     def update(
@@ -120,6 +131,7 @@ class ObjectStore:
         *,
         dry_run: bool = False,
         marks_deletion: bool = False,
+        owners: list[Object] | None = None,
     ) -> Object:
         """Store `new` in the place of `old`; a write that changes nothing keeps resourceVersion and generation."""
         before = old["metadata"]
@@ -138,12 +150,14 @@ class ObjectStore:
             if server_set in before:
                 metadata[server_set] = before[server_set]
         updated = {**new, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
-        if updated == old:
+        if updated == old and owners in (None, before.get("managedFields")):
             return old
         fields = _changed_fields(old, updated)
         if "generation" in before and _raises_generation(resource, fields, writer):
             metadata["generation"] = before["generation"] + 1
-        metadata["managedFields"] = self._owners(resource, old, updated, before.get("managedFields", []), writer)
+        if owners is None:
+            owners = self._owners(resource, old, updated, before.get("managedFields", []), writer)
+        metadata["managedFields"] = owners
         return self._keep(resource, updated, writer, "update", fields, dry_run=dry_run)
 
     def remove(self, resource: Resource, obj: Object, writer: Writer) -> None:

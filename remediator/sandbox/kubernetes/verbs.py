@@ -3,9 +3,10 @@
 import secrets
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from remediator.sandbox.kubernetes import admission, errors, events, scale
+from remediator.sandbox.kubernetes import admission, errors, events, scale, server_side_apply
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.listing import shown, stored
@@ -29,7 +30,7 @@ class Verbs:
         """One object, or its Scale."""
         return self._shown(at, self._present(at))
 
-    def create(self, at: Address, body: Any, options: WriteOptions) -> Object:
+    def create(self, at: Address, body: Any, options: WriteOptions, *, owners: list[Object] | None = None) -> Object:
         """Store a new object. 404 when its namespace is missing, 409 when the name is taken."""
         obj = admission.check_form(body)
         metadata: Object = {**(obj.get("metadata") or {}), "uid": str(uuid.uuid4())}
@@ -53,7 +54,7 @@ class Verbs:
         kept = stored(at.resource)
         if self._store.get(kept, at.space, metadata["name"]) is not None:
             raise errors.already_exists(at.resource, metadata["name"])
-        created = self._store.create(kept, obj, Writer(options.manager), dry_run=options.dry_run)
+        created = self._store.create(kept, obj, Writer(options.manager), dry_run=options.dry_run, owners=owners)
         return self._shown(at, created)
 
     def replace(self, at: Address, body: Any, options: WriteOptions) -> Object:
@@ -84,6 +85,28 @@ class Verbs:
 
         return self._write(at, old, patched, options)
 
+    def apply(self, at: Address, body: bytes, options: WriteOptions, at_time: str) -> tuple[bool, Object]:
+        """Server-side apply, and whether it made the object."""
+        kind = ("Scale", "autoscaling/v1") if at.subresource == "scale" else (at.resource.kind, at.resource.api_version)
+        config = server_side_apply.parse(body, str(at.name), kind=kind[0], api_version=kind[1])
+        live = self._store.get(stored(at.resource), at.space, str(at.name))
+        if live is None and at.subresource:
+            raise errors.not_found(at.resource, str(at.name))
+        if at.subresource == "scale":
+            config |= {"kind": at.resource.kind, "apiVersion": at.resource.api_version}
+        done = server_side_apply.apply(
+            at.resource,
+            live or {},
+            config,
+            manager=options.manager,
+            subresource=at.subresource,
+            at=at_time,
+            force=options.force,
+        )
+        if live is None:
+            return True, self.create(replace(at, name=None), done.obj, options, owners=done.entries)
+        return False, self._write(at, live, lambda _: done.obj, options, owners=done.entries)
+
     def delete(self, at: Address, options: DeleteOptions) -> Object:
         """Delete one object; the answer is a Status, or the object when it is only marked or its kind does so."""
         old = self._present(at)
@@ -112,7 +135,14 @@ class Verbs:
             return scale.as_scale(obj)
         return shown(at.resource, obj)
 
-    def _write(self, at: Address, old: Object, change: Callable[[Object], Object], options: WriteOptions) -> Object:
+    def _write(
+        self,
+        at: Address,
+        old: Object,
+        change: Callable[[Object], Object],
+        options: WriteOptions,
+        owners: list[Object] | None = None,
+    ) -> Object:
         new = change(self._shown(at, old))
         sent = (new.get("metadata") or {}).get("resourceVersion")
         if sent and sent != old["metadata"]["resourceVersion"]:
@@ -139,7 +169,7 @@ class Verbs:
             check_expansion(self._store, merged, old)
         writer = Writer(options.manager, at.subresource)
         place = stored(at.resource)
-        updated = self._store.update(place, old, merged, writer, dry_run=options.dry_run)
+        updated = self._store.update(place, old, merged, writer, dry_run=options.dry_run, owners=owners)
         if not options.dry_run:
             self._deletion.finish_if_free(place, updated, writer)
         return self._shown(at, updated)

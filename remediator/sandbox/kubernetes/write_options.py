@@ -6,6 +6,7 @@ from typing import Any
 from remediator.sandbox.journal import Received
 from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid_options, unsupported
 from remediator.sandbox.kubernetes.resources import Object
+from remediator.sandbox.kubernetes.server_side_apply import APPLY_PATCH
 
 _POLICIES = ("Foreground", "Background", "Orphan")
 _KINDS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
@@ -37,6 +38,11 @@ def write_options(received: Received) -> WriteOptions:
     sent = received.query.get("fieldManager", "")
     if len(sent) > 128:
         causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
+    applies = received.content_type == APPLY_PATCH
+    if applies and not sent:
+        causes.append(Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager"))
+    if received.query.get("force") and not applies:
+        causes.append(Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"))
     if causes:
         raise invalid_options(_KINDS.get(received.method, "CreateOptions"), causes)
     force = received.query.get("force", "").lower() in ("1", "true")

@@ -78,10 +78,9 @@ async def test_a_failing_json_patch_test_is_422_and_changes_nothing(apps: Untype
     assert cluster.get("deployments", "shop", "checkout")["spec"]["replicas"] == 3
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/apply-patch+yaml"])
-async def test_other_patch_types_are_415(apps: Untyped, content_type: str) -> None:
+async def test_other_patch_types_are_415(apps: Untyped) -> None:
     with pytest.raises(ApiException) as caught:
-        await apps.patch_namespaced_deployment(*HERE, restart("1"), _content_type=content_type)
+        await apps.patch_namespaced_deployment(*HERE, restart("1"), _content_type="application/json")
     assert caught.value.status == 415
     assert status_of(caught.value)["reason"] == "UnsupportedMediaType"
 
