@@ -13,6 +13,7 @@ from remediator.actions.kubernetes.evict_pod import EvictPod
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
+from remediator.actions.kubernetes.run_cronjob import RunCronJob
 from remediator.actions.kubernetes.scale import Scale
 from remediator.actions.kubernetes.uncordon import Uncordon
 
@@ -26,6 +27,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Drain(),
     EvictPod(),
     Uncordon(),
+    RunCronJob(),
 )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.base import Condition
 from remediator.conditions.disruption_allowed import DisruptionAllowed
+from remediator.conditions.job_complete import JobComplete
+from remediator.conditions.job_running import JobRunning
 from remediator.conditions.node_empty import NodeEmpty
 from remediator.conditions.nodes_unready import NodesUnready
 from remediator.conditions.pod_replaced import PodReplaced
@@ -34,6 +36,8 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     PodsReadyElsewhere(),
     PodsScheduled(),
     RoomElsewhere(),
+    JobRunning(),
+    JobComplete(),
 )
 
 

@@ -18,6 +18,7 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.drain",
         "kubernetes.evict_pod",
         "kubernetes.uncordon",
+        "kubernetes.run_cronjob",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -35,6 +36,8 @@ BUILT_CONDITIONS = frozenset(
         "pods_ready_elsewhere",
         "pods_scheduled",
         "room_elsewhere",
+        "job_running",
+        "job_complete",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -57,7 +60,6 @@ DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.hpa_bounds",
-    "kubernetes.run_cronjob",
     "kubernetes.scale_namespace",
     "kubernetes.restore_namespace",
     "kubernetes.postgres_switchover",
@@ -91,8 +93,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "replicas",
     "autoscaled",
     "autoscaler_below_maximum",
-    "job_running",
-    "job_complete",
     "scaled_to_zero",
     "sizes_as_before",
     "cnpg_standby_streaming",

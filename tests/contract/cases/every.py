@@ -1,6 +1,9 @@
 """Every case of every action, an explicit list."""
 
 from tests.contract.cases import (
+    job_cases,
+    node_cases,
+    pod_cases,
     volume_cases,
     workload_cases,
 )
@@ -8,4 +11,7 @@ from tests.contract.cases import (
 CASES = (
     *workload_cases.CASES,
     *volume_cases.CASES,
+    *job_cases.CASES,
+    *pod_cases.CASES,
+    *node_cases.CASES,
 )
