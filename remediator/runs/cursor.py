@@ -11,7 +11,7 @@ Direction = Literal["apply", "undo"]
 
 class Phase(StrEnum):
     SETTLE = "settle"
-    """Waiting before the first change (S11)."""
+    """Waiting before the first change (S11), or until a reverse is due."""
     CHECK = "check"
     """Guards, plan and episode are asked again (S10); nothing is begun."""
     APPLY = "apply"
@@ -97,6 +97,8 @@ class Cursor:
     """Something was changed in this run, in any remedy."""
     parts_since: datetime | None = None
     """Since when the present step has been done in parts."""
+    reverses: str | None = None
+    """The run that made for a time what this one puts back; ``remedy`` and ``step`` say which of its steps."""
     hold_since: datetime | None = None
     """Since when the conditions hold without a break."""
     absent_since: datetime | None = None
@@ -122,7 +124,7 @@ class Cursor:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read back what ``to_json`` made."""
-        # A run of an earlier release has no parts_since.
+        # A run of an earlier release has no parts_since and no reverses.
         instants = {
             name: None if (at := document.get(name)) is None else datetime.fromisoformat(at) for name in _INSTANTS
         }

@@ -6,7 +6,7 @@ and answers from a script; when the script is used up, every question is answere
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from remediator.answers import Answer
-from remediator.runs import machine
+from remediator.runs import machine, undo
 from remediator.runs.cursor import Cursor, Outcome, Phase, RemedyShape, Shape
 from remediator.runs.events import (
     ANSWERS,
@@ -37,6 +37,8 @@ LOOK = timedelta(seconds=60)
 MOST_COMMANDS = 5_000
 MOST_WORDS = 4
 """How often a person answers; after that the run waits for one, which is an allowed end."""
+PAUSED_FOR_EVER = 3
+"""As the steady answer to CHECK; see ``Play.answer``."""
 DISTURBANCES = ("none", "none", "none", "none", "crash before", "crash after", "cancel", "late")
 
 remedies = st.builds(
@@ -46,9 +48,17 @@ remedies = st.builds(
     hold=st.sampled_from([timedelta(0), timedelta(seconds=30), timedelta(minutes=2)]),
     if_refuted=st.sampled_from(["undo", "keep"]),
 )
+looking = st.builds(
+    RemedyShape,
+    st.integers(1, 2),
+    within=st.just(timedelta(0)),
+    hold=st.just(timedelta(0)),
+    if_refuted=st.just("keep"),
+    writes=st.just(False),
+)
 shapes = st.builds(
     Shape,
-    remedies=st.lists(remedies, min_size=1, max_size=3).map(tuple),
+    remedies=st.lists(st.one_of(remedies, remedies, looking), min_size=1, max_size=3).map(tuple),
     rehearsal=st.sampled_from([False, False, False, True]),
     settle=st.sampled_from([timedelta(0), timedelta(seconds=20)]),
     look=st.just(LOOK),
@@ -69,8 +79,11 @@ class Play:
     open: set[Intent] = field(default_factory=set)
     """Begun, and nobody has said yet what became of it."""
     done: list[Intent] = field(default_factory=list)
-    """Applied and not undone, in order."""
+    """Applied and not undone, in order; also in part."""
     undone: set[Intent] = field(default_factory=set)
+    looked: list[Intent] = field(default_factory=list)
+    """Done, of remedies that change nothing."""
+    times_in_part: dict[Intent, int] = field(default_factory=dict)
     begins: dict[Intent, int] = field(default_factory=dict)
     looks: list[tuple[datetime, Answer]] = field(default_factory=list)
     """At the remedy's conditions, since the last effect or the last jump of the run's phase."""
@@ -82,8 +95,8 @@ class Play:
     cancelled: bool = False
     undo_ordered: set[int] = field(default_factory=set)
 
-    def run(self) -> Cursor:
-        cursor = machine.start(0, self.now)
+    def run(self, of: Cursor | None = None) -> Cursor:
+        cursor = of or machine.start(0, self.now)
         self.keep(cursor)
         cursor, command = machine.resume(cursor, self.shape, self.now)
         for turn in range(MOST_COMMANDS):
@@ -132,7 +145,7 @@ class Play:
     def tell(self, cursor: Cursor, said: Event) -> tuple[Cursor, Command]:
         after, command = machine.advance(cursor, said, self.shape, self.now)
         self.keep(after)
-        if after.phase is Phase.ENDED and after.outcome is Outcome.VERIFIED:
+        if after.phase is Phase.ENDED and after.outcome is Outcome.VERIFIED and after.reverses is None:
             self.assert_held(cursor)
         if command is Do.ASK_PERSON:
             assert after.question is not None
@@ -168,15 +181,16 @@ class Play:
         assert intent not in self.open, "begun again although nobody said that it did not happen"
         if cursor.direction == "apply":
             assert cursor.stopped is None, "no step is begun in a run that was stopped"
-            assert intent in self.parts or (intent not in self.done and intent not in self.undone), "applied twice"
+            assert intent in self.parts or intent not in (*self.done, *self.looked, *self.undone), "applied twice"
             before = [(cursor.remedy, step, "apply") for step in range(cursor.step)]
-            stands = [one for one in self.done if one[0] == cursor.remedy and one != intent]
+            stands = [one for one in (*self.done, *self.looked) if one[0] == cursor.remedy and one != intent]
             assert stands == before, "steps in order"
             assert self.shape.rehearsal or self.effect_seen.issuperset(before), "a step waits for the former's effect"
         else:
             mine = [one for one in self.done if one[0] == cursor.remedy]
             assert mine and mine[-1][1] == cursor.step, "only what was done is undone, the last first"
-            assert self.remedy(cursor).if_refuted == "undo" or cursor.remedy in self.undo_ordered
+            asked_for = self.remedy(cursor).if_refuted == "undo" or cursor.remedy in self.undo_ordered
+            assert asked_for or cursor.reverses is not None
             assert not self.shape.rehearsal
         self.open.add(intent)
         self.begins[intent] = self.begins.get(intent, 0) + 1
@@ -200,9 +214,12 @@ class Play:
             case (Do.APPLY | Do.LAND, Applied.PARTLY):  # something was done, so its attempts are counted anew
                 self.open.discard(intent)
                 self.begins[intent] = 0
-                if cursor.direction == "apply" and intent not in self.done:
+                writes = self.remedy(cursor).writes
+                if cursor.direction == "apply" and writes and intent not in self.done:
                     self.done.append(intent)
                 self.parts.add(intent)
+                self.times_in_part[intent] = times = self.times_in_part.get(intent, 0) + 1
+                assert times <= machine.PARTS_WITHIN / LOOK + self.tries, "a step is done in parts only for so long"
             case Do.LOOK_EFFECT, Answer.YES:
                 self.effect_seen.add(intent)
             case Do.LOOK_VERIFY, Answer():
@@ -216,7 +233,9 @@ class Play:
     def settle(self, intent: Intent) -> None:
         remedy, step, direction = intent
         self.parts.discard(intent)
-        if direction == "apply":
+        if direction == "apply" and not self.shape.remedies[remedy].writes:
+            self.looked.append(intent)
+        elif direction == "apply":
             self.done = [*(one for one in self.done if one != intent), intent]
         else:
             self.done.remove((remedy, step, "apply"))
@@ -259,12 +278,43 @@ def test_a_run_ends_or_waits_for_a_person_and_never_applies_blindly(
             assert play.done or play.undone
         case Outcome.REHEARSED:
             assert shape.rehearsal
+        case Outcome.INFORMED:
+            assert play.looked and not (play.done or play.undone or shape.rehearsal)
+            assert not shape.remedies[cursor.remedy].writes
         case Outcome.VERIFIED:
             assert play.looks[-1][1] is Answer.YES
     if play.cancelled and script:
         assert cursor.outcome is not Outcome.REHEARSED or shape.rehearsal
     if play.open:  # nobody knows whether it happened: only a person, a cancel by way of one, or a rehearsal ends so
         assert play.words or shape.rehearsal
+
+
+@given(shapes, scripts, steady, st.integers(0, 48))
+def test_a_reverse_puts_back_once_or_leaves_it_or_asks_a_person(
+    shape: Shape, script: list[tuple[str, int]], always: dict[Do, int], hours: int
+) -> None:
+    """S39: the run that puts back what was made for a time is guarded as an undo (S25)."""
+    shape = replace(shape, rehearsal=False)
+    made = (len(shape.remedies) - 1, 0, "apply")
+    due_at = T0 + timedelta(hours=hours)
+    if always[Do.CHECK] == PAUSED_FOR_EVER:  # then it waits as long
+        always = always | {Do.CHECK: 0}
+    play = Play(shape, script, always, done=[made])
+
+    cursor = play.run(undo.reverse("run_made", made[0], made[1], due_at))
+
+    event(f"{cursor.phase} {cursor.outcome}")
+    assert all(intent[2] == "undo" for intent in play.begins), "it does nothing but put back"
+    assert play.cancelled or play.now >= due_at
+    if cursor.phase is Phase.PERSON:
+        return
+    assert cursor.note
+    if cursor.outcome is Outcome.VERIFIED:
+        assert made in play.undone
+    elif cursor.outcome is Outcome.OVERTAKEN:
+        assert made in play.done
+    else:
+        assert play.cancelled or play.words, "it never ends badly without a person's word"
 
 
 @given(shapes, scripts, steady)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remediator.answers import Answer
-from remediator.runs import machine
+from remediator.runs import machine, undo
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question, RemedyShape, Shape
 from remediator.runs.events import Admitted, Applied, Cancel, Denied, Do, Event, PersonSaid, Refused, Wait
 from tests.support.clock import T0
@@ -16,7 +16,9 @@ ONE = RemedyShape(1, within=timedelta(minutes=10), hold=timedelta(minutes=2), if
 UNDOES = replace(ONE, if_refuted="undo")
 TWO_STEPS = replace(UNDOES, steps=2)
 
-GO, DONE, LOST, NOT_DONE = Admitted(0), Applied.DONE, Applied.LOST, Applied.NOT_DONE
+LOOKS = replace(ONE, within=timedelta(0), hold=timedelta(0), writes=False)
+
+GO, DONE, LOST, NOT_DONE, PARTLY = Admitted(0), Applied.DONE, Applied.LOST, Applied.NOT_DONE, Applied.PARTLY
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 RESTART = None
 DENIED, PAUSED = Denied("a guard said no"), Denied("paused by ada", paused=True)
@@ -30,9 +32,9 @@ def shape(*remedies: RemedyShape, rehearsal: bool = False, settle_s: int = 0) ->
     return Shape(remedies or (ONE,), rehearsal, timedelta(seconds=settle_s), look=timedelta(seconds=5))
 
 
-def play(of: Shape, *lines: tuple[float, Event | None, Any]) -> Cursor:
+def play(of: Shape, *lines: tuple[float, Event | None, Any], begin: Cursor | None = None) -> Cursor:
     """Each line: seconds since the start, what happened, the next command (a number: a wait until then; ``...``: any)."""
-    cursor = machine.start(0, T0)
+    cursor = begin or machine.start(0, T0)
     for at_s, happened, expected in lines:
         now = T0 + timedelta(seconds=at_s)
         cursor = Cursor.from_json(cursor.to_json())
@@ -232,6 +234,158 @@ def test_an_undo_that_was_done_is_never_begun_again_by_a_persons_word() -> None:
         (2001, YES, Do.END),
     )
     assert ended(cursor) is Outcome.REFUTED
+
+
+class TestInPart:
+    """A drain whose evictions a budget refuses for now."""
+
+    BEGUN: list[Any] = [(0, RESTART, ...), (0, GO, Do.APPLY), (1, PARTLY, 6)]  # noqa: RUF012 - never changed
+
+    def test_the_rest_is_begun_through_a_check_and_then_it_goes_on_as_done(self) -> None:
+        cursor = play(
+            shape(), *self.BEGUN, (6, RESTART, Do.CHECK), (6, GO, Do.APPLY), (7, PARTLY, 12), (12, RESTART, Do.CHECK),
+            (12, GO, Do.APPLY), (13, DONE, Do.LOOK_VERIFY),
+        )  # fmt: skip
+        assert cursor.done == (0,)
+
+    def test_after_a_lost_answer_the_mark_of_a_part_is_no_end(self) -> None:
+        play(shape(), (0, RESTART, ...), (0, GO, ...), (1, LOST, Do.LAND), (2, PARTLY, 7), (7, RESTART, Do.CHECK))
+
+    def test_it_may_be_begun_more_often_than_a_step_that_fails(self) -> None:
+        cursor = machine.start(0, T0)
+        for at_s in range(0, 60 * (machine.MAX_ATTEMPTS + 2), 60):
+            now = T0 + timedelta(seconds=at_s)
+            cursor, _ = machine.resume(cursor, shape(), now)
+            cursor, _ = machine.advance(cursor, GO, shape(), now)
+            cursor, command = machine.advance(cursor, PARTLY, shape(), now)
+            assert command == Wait(now + timedelta(seconds=5))
+
+    def test_after_half_an_hour_what_is_there_is_verified(self) -> None:
+        cursor = play(shape(), *self.BEGUN, (1801, RESTART, ...), (1801, GO, ...), (1802, PARTLY, Do.LOOK_VERIFY))
+        assert "only in part" in (cursor.stopped or "")
+
+    def test_denied_in_between_what_is_there_is_verified(self) -> None:
+        cursor = play(shape(), *self.BEGUN, (6, RESTART, ...), (6, DENIED, Do.LOOK_VERIFY))
+        assert cursor.done == (0,)
+
+    def test_paused_in_between_and_refuted_it_needs_a_person_who_may_let_it_go_on(self) -> None:
+        stopped: list[Any] = [*self.BEGUN, (6, RESTART, ...), (6, PAUSED, Do.LOOK_VERIFY), (606, NO, Do.ASK_PERSON)]
+        assert play(shape(), *stopped).question is Question.PAUSED
+        undone = play(shape(), *stopped, (700, PersonSaid.UNDO, Do.CHECK))
+        assert (undone.direction, undone.step) == ("undo", 0)
+
+    def test_no_other_remedy_takes_over_what_was_done_in_part(self) -> None:
+        cursor = play(shape(ONE, ONE), *self.BEGUN, (6, RESTART, Do.CHECK))
+        with pytest.raises(ValueError, match="does not answer"):
+            machine.advance(cursor, Admitted(1), shape(ONE, ONE), T0)
+
+    def test_a_cancel_in_between_looks_once_and_ends_it(self) -> None:
+        cursor = play(shape(), *self.BEGUN, (3, CANCEL, Do.LOOK_VERIFY), (4, NO, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+
+    def test_an_undo_in_part_goes_on_and_asks_a_person_after_half_an_hour(self) -> None:
+        undoing: list[Any] = [*REFUTED, (602, GO, Do.APPLY), (603, PARTLY, 608)]
+        cursor = play(shape(UNDOES), *undoing, (608, RESTART, ...), (608, GO, ...), (609, DONE, Do.LOOK_EFFECT))
+        assert cursor.done == ()
+        late = play(shape(UNDOES), *undoing, (2403, RESTART, ...), (2403, GO, ...), (2404, PARTLY, Do.ASK_PERSON))
+        assert late.question is Question.UNDO_FAILED
+
+    def test_a_rehearsal_takes_a_part_for_the_whole(self) -> None:
+        cursor = play(shape(rehearsal=True), (0, RESTART, ...), (0, GO, ...), (1, PARTLY, Do.END))
+        assert ended(cursor) is Outcome.REHEARSED
+
+
+class TestOnlyLooking:
+    """A remedy that changes nothing."""
+
+    def test_it_ends_informed_after_its_last_step_and_verifies_nothing(self) -> None:
+        cursor = play(
+            shape(replace(LOOKS, steps=2)), (0, RESTART, ...), (0, GO, ...), (1, DONE, Do.LOOK_EFFECT),
+            (2, YES, Do.CHECK), (2, GO, ...), (3, DONE, Do.END),
+        )  # fmt: skip
+        assert ended(cursor) is Outcome.INFORMED
+        assert (cursor.changed, cursor.done) == (False, ())
+
+    def test_after_a_remedy_that_did_not_work_it_is_no_success(self) -> None:
+        cursor = play(shape(ONE, LOOKS), *REFUTED, (602, Admitted(1), Do.APPLY), (603, DONE, Do.END))
+        assert ended(cursor) is Outcome.REFUTED
+        assert "only looked" in cursor.note
+
+    def test_one_that_cannot_be_done_fails_and_is_not_called_refuted(self) -> None:
+        two = replace(LOOKS, steps=2)
+        assert ended(play(shape(LOOKS), (0, RESTART, ...), (0, GO, ...), (1, Refused("no"), Do.END))) is Outcome.FAILED
+        late = play(shape(two), (0, RESTART, ...), (0, GO, ...), (1, DONE, Do.LOOK_EFFECT), (601, NO, Do.END))
+        assert ended(late) is Outcome.FAILED
+
+    @pytest.mark.parametrize("when", [[], [(0, RESTART, ...), (0, GO, ...), (1, DONE, Do.LOOK_EFFECT)]])
+    def test_a_cancel_looks_at_nothing_since_nothing_was_changed(self, when: list[Any]) -> None:
+        cursor = play(shape(replace(LOOKS, steps=2)), *when, (2, CANCEL, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+
+    def test_paused_it_ends_since_there_is_nothing_to_continue(self) -> None:
+        two = shape(replace(LOOKS, steps=2))
+        cursor = play(two, (0, RESTART, ...), (0, GO, ...), (1, DONE, ...), (2, YES, ...), (2, PAUSED, Do.END))
+        assert ended(cursor) is Outcome.OVERTAKEN
+
+    def test_a_rehearsal_ends_rehearsed(self) -> None:
+        cursor = play(shape(LOOKS, rehearsal=True), (0, RESTART, ...), (0, GO, ...), (1, DONE, Do.END))
+        assert ended(cursor) is Outcome.REHEARSED
+
+
+class TestReverse:
+    """S39, S25: the run that puts back, a day later, what another made for a time."""
+
+    DAY = 86_400
+    DUE: list[Any] = [(5, RESTART, 86_400), (86_400, RESTART, Do.CHECK)]  # noqa: RUF012 - never changed
+
+    def reverse(self, *lines: Any, of: Shape | None = None) -> Cursor:
+        begin = undo.reverse("run_made", 0, 0, T0 + timedelta(days=1))
+        return play(of or shape(settle_s=20), *self.DUE, *lines, begin=begin)
+
+    def test_it_waits_until_it_is_due_puts_back_and_is_verified(self) -> None:
+        cursor = self.reverse(
+            (self.DAY, GO, Do.APPLY), (self.DAY + 1, DONE, Do.LOOK_EFFECT), (self.DAY + 2, NO, self.DAY + 7),
+            (self.DAY + 7, YES, Do.END),
+        )  # fmt: skip
+        assert ended(cursor) is Outcome.VERIFIED
+        assert "put back" in cursor.note
+
+    @pytest.mark.parametrize("how", [Denied("somebody wrote since"), Refused("another uid", overtaken=True)])
+    def test_what_somebody_wrote_since_is_left_and_said(self, how: Event) -> None:
+        begun = [] if isinstance(how, Denied) else [(self.DAY, GO, Do.APPLY)]
+        cursor = self.reverse(*begun, (self.DAY + 1, how, Do.END))
+        assert ended(cursor) is Outcome.OVERTAKEN
+        assert "left as it is" in cursor.note
+
+    def test_a_lost_answer_is_looked_at(self) -> None:
+        lost = [(self.DAY, GO, Do.APPLY), (self.DAY + 1, RESTART, Do.LAND)]
+        self.reverse(*lost, (self.DAY + 2, YES, Do.LOOK_EFFECT))
+        self.reverse(*lost, (self.DAY + 2, NO, self.DAY + 4), (self.DAY + 4, RESTART, Do.CHECK))
+
+    def test_under_a_pause_it_waits_and_asks_nobody(self) -> None:
+        cursor = self.reverse(
+            (self.DAY, PAUSED, self.DAY + 60), (self.DAY + 9_000, RESTART, Do.CHECK), (self.DAY + 9_000, GO, Do.APPLY)
+        )
+        assert cursor.phase is Phase.APPLY
+
+    def test_one_that_fails_needs_a_person(self) -> None:
+        begun = [(self.DAY, GO, Do.APPLY)]
+        failures: list[list[Any]] = [
+            [*begun, (self.DAY + 1, Refused("forbidden"), Do.ASK_PERSON)],
+            [*begun, (self.DAY + 1, DONE, ...), (self.DAY + 700, NO, Do.ASK_PERSON)],
+            [(self.DAY, Denied("no answer", unread=True), ...), (self.DAY + 301, Denied("no", unread=True), ...)],
+        ]
+        for lines in failures:
+            assert self.reverse(*lines).question is Question.UNDO_FAILED
+        stuck, command = machine.stuck(self.reverse(), "a defect", rehearsal=False, now=T0 + timedelta(days=1))
+        assert (command, stuck.question) == (Do.ASK_PERSON, Question.UNDO_FAILED)
+
+    def test_a_cancel_leaves_the_change_and_asks_no_conditions(self) -> None:
+        cursor = self.reverse((self.DAY, CANCEL, Do.END))
+        assert ended(cursor) is Outcome.CANCELLED
+        assert cursor.note == "cancelled by ada; what was made for a time stays"
+        late = self.reverse((self.DAY, GO, ...), (self.DAY + 1, CANCEL, Do.LAND), (self.DAY + 2, YES, Do.END))
+        assert late.note == "cancelled by ada; by then it was put back"
 
 
 class TestVerification:
