@@ -6,10 +6,12 @@ An action plans, writes once with its mark, and says whether it landed. No actio
 from typing import Final
 
 from remediator.actions.base import Action
+from remediator.actions.evidence.steps import LookAtEvents, LookAtLogs, LookAtTop
 from remediator.actions.kubernetes.cordon import Cordon
 from remediator.actions.kubernetes.delete_pod import DeletePod
 from remediator.actions.kubernetes.drain import Drain
 from remediator.actions.kubernetes.evict_pod import EvictPod
+from remediator.actions.kubernetes.exec import Exec
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
@@ -18,6 +20,10 @@ from remediator.actions.kubernetes.scale import Scale
 from remediator.actions.kubernetes.uncordon import Uncordon
 
 ACTIONS: Final[tuple[Action, ...]] = (
+    Exec(),
+    LookAtEvents(),
+    LookAtLogs(),
+    LookAtTop(),
     RolloutRestart(),
     RolloutUndo(),
     Scale(),

@@ -27,6 +27,9 @@ def parameters(playbook: Playbook, action_params: ParamsByName, condition_params
     for place, condition in _conditions(playbook):
         yield from _params(condition_params.get(condition.name), condition.params, place, condition.name)
         yield from _templates(playbook, condition.params, (*place, condition.name))
+    for number, item in enumerate(playbook.evidence):
+        # What is collected before a change takes the parameters of the step that only looks.
+        yield from _params(action_params.get(f"evidence.{item.name}"), item.params, ("evidence", number), item.name)
 
 
 def unknown_names(

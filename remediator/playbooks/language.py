@@ -9,6 +9,10 @@ from remediator.validation_words import near
 
 BUILT_ACTIONS = frozenset(
     {
+        "kubernetes.exec",
+        "evidence.kubernetes_events",
+        "evidence.kubernetes_logs",
+        "evidence.kubernetes_top",
         "kubernetes.rollout_restart",
         "kubernetes.rollout_undo",
         "kubernetes.scale",
@@ -53,7 +57,7 @@ BUILT_TARGETS = frozenset(
         "postgres_cluster",
     }
 )
-BUILT_EVIDENCE: frozenset[str] = frozenset()
+BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top"})
 DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 """Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
