@@ -8,7 +8,7 @@ from remediator.actions import action_named
 from remediator.decision.decide import Decision, Verdict
 from remediator.engine.survey import shown
 from remediator.playbooks.model import Playbook, Remedy
-from remediator.runs import machine, verification
+from remediator.runs import machine, stepping, verification
 from remediator.runs.cursor import RemedyShape, Shape
 from remediator.runs.plan import plans_hash
 from remediator.settings import Settings
@@ -45,7 +45,7 @@ def _remedy_shape(remedy: Remedy) -> RemedyShape:
 
 def longest(shape: Shape, settings: Settings) -> timedelta:
     """How long a run can take before it must have ended or wait for a person: the sum of its own limits."""
-    each_step = (machine.LAND_WITHIN + machine.EFFECT_WITHIN + 4 * settings.timings.request) * 2
+    each_step = (machine.LAND_WITHIN + stepping.EFFECT_WITHIN + 4 * settings.timings.request) * 2
     remedies = sum((each_step * r.steps + r.within + 2 * r.hold for r in shape.remedies), timedelta(0))
     return settings.timings.approval + shape.settle + remedies + verification.WATCH_FOR
 

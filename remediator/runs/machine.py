@@ -26,7 +26,7 @@
 
 Every arrow that begins an effect goes through CHECK, and the cursor with phase APPLY is stored before the effect. A restarted
 process calls ``resume`` and finds in APPLY only that an effect may have begun: "answer lost" and "process died" share a path.
-A step is begun again only after its call certainly did nothing or LAND said no, at most ``MAX_ATTEMPTS`` times; an undo that
+A step is begun again only after its call certainly did nothing or LAND said no, at most ``stepping.MAX_ATTEMPTS`` times; an undo that
 failed so, again by a person's word.
 """
 
@@ -34,7 +34,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from remediator.answers import Answer
-from remediator.runs import undo, verification
+from remediator.runs import stepping, undo, verification
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question, Shape
 from remediator.runs.events import (
     ANSWERS,
@@ -48,16 +48,10 @@ from remediator.runs.events import (
     Refused,
     Wait,
 )
-from remediator.runs.moves import Next, after_cancel, ask, end, enter, next_step, remedy_of
+from remediator.runs.moves import Next, after_cancel, ask, end, enter
 
-MAX_ATTEMPTS = 5
 LAND_WITHIN = timedelta(minutes=5)
 """How long ``landed`` may answer unknown before a person is asked."""
-EFFECT_WITHIN = timedelta(minutes=10)
-"""How long a step's effect may take when something waits for it."""
-PARTS_WITHIN = timedelta(minutes=30)
-"""How long a step may go on being done in parts (a drain waits for budgets) before it counts as stopped."""
-BACK_OFF = timedelta(seconds=2)
 _NO_ANSWER = "the rehearsed call was never answered"
 
 
@@ -100,27 +94,27 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
         case _, Cancel(by=by):
             return _cancel(cursor, by, shape, now)
         case Phase.CHECK, Admitted(remedy=remedy) if remedy == cursor.remedy:
-            return _begin(cursor, now)
-        case Phase.CHECK, Admitted(remedy=remedy) if remedy in _later_remedies(cursor, shape):
-            return _begin(replace(cursor, remedy=remedy, attempts=0), now)
+            return stepping.begin(cursor, now)
+        case Phase.CHECK, Admitted(remedy=remedy) if remedy in stepping.later_remedies(cursor, shape):
+            return stepping.begin(replace(cursor, remedy=remedy, attempts=0), now)
         case Phase.CHECK, Denied():
-            return _denied(cursor, event, shape, now)
+            return stepping.denied(cursor, event, shape, now)
         case Phase.APPLY, Applied.DONE:
-            return _done(cursor, shape, now)
+            return stepping.done(cursor, shape, now)
         case Phase.APPLY, Applied.PARTLY:
-            return _partly(cursor, shape, now)
+            return stepping.partly(cursor, shape, now)
         case Phase.APPLY, Applied.NOT_DONE:
-            return _again(cursor, "could not be sent", shape, now)
+            return stepping.again(cursor, "could not be sent", shape, now)
         case Phase.APPLY, Refused():
-            return _refused(cursor, event, shape, now)
+            return stepping.refused(cursor, event, shape, now)
         case Phase.APPLY, Applied.LOST:
             return enter(cursor, Phase.LAND, now), Do.LAND
         case Phase.LAND, Answer.YES:
-            return _done(cursor, shape, now)
+            return stepping.done(cursor, shape, now)
         case Phase.LAND, Applied.PARTLY:
-            return _partly(cursor, shape, now)
+            return stepping.partly(cursor, shape, now)
         case Phase.LAND, Answer.NO:
-            return _again(cursor, "did not land", shape, now)
+            return stepping.again(cursor, "did not land", shape, now)
         case Phase.LAND, Answer.UNKNOWN:
             if now < cursor.since + LAND_WITHIN:
                 return cursor, Wait(now + shape.look)
@@ -132,7 +126,7 @@ def advance(cursor: Cursor, event: Event, shape: Shape, now: datetime) -> Next:
                 )
             return ask(cursor, Question.LANDED, "nobody knows whether this step happened", now)
         case Phase.EFFECT, Answer():
-            return _effect(cursor, event, shape, now)
+            return stepping.effect(cursor, event, shape, now)
         case Phase.VERIFY | Phase.WATCH, Answer():
             return verification.look(cursor, event, shape, now)
         case Phase.LAST_LOOK, Answer():
@@ -169,115 +163,6 @@ def stuck(cursor: Cursor, why: str, *, rehearsal: bool, now: datetime) -> Next:
             return ask(replace(cursor, stopped=why), Question.PAUSED, why, now)
 
 
-def _begin(cursor: Cursor, now: datetime) -> Next:
-    return enter(replace(cursor, attempts=cursor.attempts + 1), Phase.APPLY, now), Do.APPLY
-
-
-def _later_remedies(cursor: Cursor, shape: Shape) -> range:
-    """Remedies that a check may take instead of the present one: later ones, and only while it has changed nothing (S7)."""
-    if cursor.direction == "undo" or cursor.step > 0 or cursor.done:
-        return range(0)
-    return range(cursor.remedy + 1, len(shape.remedies))
-
-
-def _denied(cursor: Cursor, denied: Denied, shape: Shape, now: datetime) -> Next:
-    if cursor.direction == "undo":
-        return undo.denied(cursor, denied, shape, now)
-    if shape.rehearsal or not cursor.changed:
-        return end(cursor, Outcome.OVERTAKEN, denied.reason, now)
-    if denied.no_remedy and not cursor.done:
-        return end(cursor, Outcome.REFUTED, f"no further remedy applies: {denied.reason}", now)
-    return _stop(replace(cursor, paused=denied.paused), denied.reason, now)
-
-
-def _refused(cursor: Cursor, refused: Refused, shape: Shape, now: datetime) -> Next:
-    if cursor.direction == "undo":
-        return undo.refused(cursor, refused, now)
-    if shape.rehearsal or not cursor.changed:
-        return end(cursor, Outcome.OVERTAKEN if refused.overtaken else Outcome.FAILED, refused.reason, now)
-    return _stop(cursor, refused.reason, now)
-
-
-def _again(cursor: Cursor, why: str, shape: Shape, now: datetime) -> Next:
-    if cursor.cancelled:
-        return after_cancel(cursor, shape, now)
-    if cursor.attempts < MAX_ATTEMPTS:
-        return enter(cursor, Phase.CHECK, now), Wait(now + BACK_OFF * cursor.attempts)
-    return _refused(cursor, Refused(f"{why} in {cursor.attempts} attempts"), shape, now)
-
-
-def _done(cursor: Cursor, shape: Shape, now: datetime) -> Next:
-    if cursor.direction == "undo":
-        return undo.done(cursor, shape, now)
-    remedy = remedy_of(cursor, shape)
-    if remedy.writes:
-        cursor = _changed(cursor)
-    if cursor.cancelled:
-        return after_cancel(cursor, shape, now)
-    last = cursor.step + 1 == remedy.steps
-    if shape.rehearsal:
-        if last:
-            return end(cursor, Outcome.REHEARSED, "nothing was changed", now)
-        return next_step(cursor, now)
-    if last and not remedy.writes:
-        return _informed(cursor, now)
-    if last:
-        return enter(cursor, Phase.VERIFY, now), Do.LOOK_VERIFY
-    return enter(cursor, Phase.EFFECT, now), Do.LOOK_EFFECT
-
-
-def _informed(cursor: Cursor, now: datetime) -> Next:
-    if cursor.changed:  # what looking showed does not make good what did not work
-        return end(cursor, Outcome.REFUTED, "what was done before did not work; then it was only looked", now)
-    return end(cursor, Outcome.INFORMED, "nothing was to be changed; people have what was seen", now)
-
-
-def _changed(cursor: Cursor) -> Cursor:
-    done = cursor.done if cursor.step in cursor.done else (*cursor.done, cursor.step)
-    return replace(cursor, changed=True, done=done)
-
-
-def _partly(cursor: Cursor, shape: Shape, now: datetime) -> Next:
-    """The same step again after a while, through CHECK; its attempts are counted anew, since this one did something."""
-    if shape.rehearsal:
-        return _done(cursor, shape, now)
-    if cursor.direction == "apply" and remedy_of(cursor, shape).writes:
-        cursor = _changed(cursor)
-    cursor = replace(cursor, parts_since=cursor.parts_since or now, attempts=0)
-    if cursor.cancelled:
-        return after_cancel(cursor, shape, now)
-    if cursor.parts_since is not None and now - cursor.parts_since < PARTS_WITHIN:
-        return enter(cursor, Phase.CHECK, now), Wait(now + shape.look)
-    why = f"step {cursor.step + 1} could be done only in part within {PARTS_WITHIN.seconds // 60} minutes"
-    if cursor.direction == "undo":
-        return ask(cursor, Question.UNDO_FAILED, why, now)
-    return _stop(cursor, why, now)
-
-
-def _effect(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next:
-    until = cursor.since + EFFECT_WITHIN
-    if cursor.direction == "undo":
-        return undo.effect(cursor, answer, until, shape, now)
-    if answer is Answer.YES:
-        return next_step(cursor, now)
-    if now < until:
-        return cursor, Wait(now + shape.look)
-    return _stop(cursor, f"step {cursor.step + 1} did not take effect in time", now)
-
-
-def _stop(cursor: Cursor, reason: str, now: datetime) -> Next:
-    """No further step is begun, but what was done is verified: it may be enough (S10)."""
-    stopped = replace(cursor, stopped=reason)
-    if cursor.done:
-        return enter(stopped, Phase.VERIFY, now), Do.LOOK_VERIFY
-    if not cursor.changed:  # its steps only look
-        return end(stopped, Outcome.FAILED, reason, now)
-    # This remedy changed nothing; an earlier one was refuted.
-    if cursor.paused:
-        return ask(stopped, Question.PAUSED, f"{reason}, and what was done before did not work", now)
-    return end(stopped, Outcome.REFUTED, reason, now)
-
-
 def _cancel(cursor: Cursor, by: str, shape: Shape, now: datetime) -> Next:
     if cursor.cancelled:  # the first word stands
         return resume(cursor, shape, now)
@@ -296,7 +181,7 @@ def _cancel(cursor: Cursor, by: str, shape: Shape, now: datetime) -> Next:
 def _person(cursor: Cursor, said: PersonSaid, shape: Shape, now: datetime) -> Next:
     match said:
         case PersonSaid.LANDED:
-            return _done(cursor, shape, now)
+            return stepping.done(cursor, shape, now)
         case PersonSaid.NOT_LANDED if cursor.cancelled:
             return after_cancel(cursor, shape, now)
         case PersonSaid.NOBODY_KNOWS if cursor.cancelled:  # it may have happened: the world is looked at (S18)

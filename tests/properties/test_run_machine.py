@@ -14,7 +14,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from remediator.answers import Answer
-from remediator.runs import machine, undo
+from remediator.runs import machine, stepping, undo
 from remediator.runs.cursor import Cursor, Outcome, Phase, RemedyShape, Shape
 from remediator.runs.events import (
     ANSWERS,
@@ -194,7 +194,7 @@ class Play:
             assert not self.shape.rehearsal
         self.open.add(intent)
         self.begins[intent] = self.begins.get(intent, 0) + 1
-        assert self.begins[intent] <= machine.MAX_ATTEMPTS * self.tries, "applies are bounded"
+        assert self.begins[intent] <= stepping.MAX_ATTEMPTS * self.tries, "applies are bounded"
         self.looks.clear()
 
     def learn(self, cursor: Cursor, command: Do, answer: Event) -> None:
@@ -219,7 +219,7 @@ class Play:
                     self.done.append(intent)
                 self.parts.add(intent)
                 self.times_in_part[intent] = times = self.times_in_part.get(intent, 0) + 1
-                assert times <= machine.PARTS_WITHIN / LOOK + self.tries, "a step is done in parts only for so long"
+                assert times <= stepping.PARTS_WITHIN / LOOK + self.tries, "a step is done in parts only for so long"
             case Do.LOOK_EFFECT, Answer.YES:
                 self.effect_seen.add(intent)
             case Do.LOOK_VERIFY, Answer():

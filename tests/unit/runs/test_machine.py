@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remediator.answers import Answer
-from remediator.runs import machine, undo
+from remediator.runs import machine, stepping, undo
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question, RemedyShape, Shape
 from remediator.runs.events import Admitted, Applied, Cancel, Denied, Do, Event, PersonSaid, Refused, Wait
 from tests.support.clock import T0
@@ -107,7 +107,7 @@ def test_what_did_not_land_is_checked_again_before_it_is_begun_again() -> None:
 
 def test_attempts_are_bounded() -> None:
     cursor = machine.start(0, T0)
-    for attempt in range(1, machine.MAX_ATTEMPTS + 1):
+    for attempt in range(1, stepping.MAX_ATTEMPTS + 1):
         cursor, _ = machine.resume(cursor, shape(), T0)
         cursor, _ = machine.advance(cursor, GO, shape(), T0)
         assert (cursor.phase, cursor.attempts) == (Phase.APPLY, attempt)
@@ -253,7 +253,7 @@ class TestInPart:
 
     def test_it_may_be_begun_more_often_than_a_step_that_fails(self) -> None:
         cursor = machine.start(0, T0)
-        for at_s in range(0, 60 * (machine.MAX_ATTEMPTS + 2), 60):
+        for at_s in range(0, 60 * (stepping.MAX_ATTEMPTS + 2), 60):
             now = T0 + timedelta(seconds=at_s)
             cursor, _ = machine.resume(cursor, shape(), now)
             cursor, _ = machine.advance(cursor, GO, shape(), now)
