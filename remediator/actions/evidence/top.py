@@ -37,7 +37,10 @@ class Top:
         del params
         if not scene.pods:
             raise FactsMissingError(scene.without_pods)
-        return "\n".join(await asyncio.gather(*(_usage(scene, pod) for pod in scene.pods[:_PODS])))
+        try:
+            return "\n".join(await asyncio.gather(*(_usage(scene, pod) for pod in scene.pods[:_PODS])))
+        except NoSuchApiError:
+            return "the cluster has no metrics API (metrics.k8s.io)"
 
     def fit(self, text: str) -> str:
         return first_of(redacted(text), _MOST)
@@ -47,7 +50,7 @@ async def _usage(scene: Scene, pod: PodState) -> str:
     try:
         return f"{pod.name}: {'; '.join(map(str, await scene.kubernetes.pod_metrics.of(pod)))}"
     except NoSuchApiError:
-        raise FactsMissingError("the cluster has no metrics API (metrics.k8s.io)") from None
+        raise
     except TargetNotFoundError:
         return f"{pod.name}: not measured yet"
     except RemediatorError as error:

@@ -132,7 +132,7 @@ class KubernetesApi:
             except TimeoutError:
                 raise _write_failed(what, f"no answer within {self._timeout_s:g} s", watched.begun) from None
             except aiohttp.WSServerHandshakeError as error:
-                needed = " and ".join(map(str, permissions))
+                needed = " or missing permission: ".join(map(str, permissions))
                 raise write_refused(what, Refusal(error.status, b""), needed) from None
             except Exception as error:
                 raise _write_failed(what, f"{type(error).__name__}: {str(error)[:300]}", watched.begun) from None

@@ -2,6 +2,7 @@
 
 from tests.contract.cases import (
     job_cases,
+    look_cases,
     node_cases,
     pod_cases,
     volume_cases,
@@ -10,6 +11,7 @@ from tests.contract.cases import (
 
 CASES = (
     *workload_cases.CASES,
+    *look_cases.CASES,
     *volume_cases.CASES,
     *job_cases.CASES,
     *pod_cases.CASES,
