@@ -26,6 +26,11 @@ pytestmark = [pytest.mark.slow]
 API_TOKEN = "operator-throwaway-token"
 FASTER = 20.0
 """The backstop's 20m become 60s, Alertmanager's group_interval 3s."""
+SERVICE_DOWN = {
+    "alert": "ServiceDown",
+    "expr": "kube_deployment_status_replicas_available < kube_deployment_spec_replicas",
+    "labels": {"severity": "critical"},
+}
 PLAYBOOK = """
 apiVersion: remediator.dev/v1beta1
 kind: Playbook
@@ -104,23 +109,38 @@ async def house(
     try:
         async with (
             am.running(config, directory, program("alertmanager")) as alertmanager,
-            prometheus.kube_state_metrics(stage) as exporter,
             prometheus.running(
-                directory,
-                program("prometheus"),
-                scrape=exporter,
-                alertmanager=alertmanager.url,
-                rules={"ServiceDown": prometheus.DOWN},
+                directory, program("prometheus"), alertmanager=alertmanager.url, rules=[SERVICE_DOWN]
             ) as metrics,
+            _as_kube_state_metrics(stage, metrics.numbers),
         ):
             restart = action_named("kubernetes.rollout_restart")
             needed = restart.permissions("deployment", restart.params())
             kubeconfig = await stage.credentials({*needed, *permissions_to_find("workload", "deployment")})
-            served.settings = _settings(stage, directory, kubeconfig, metrics, alertmanager.url, sink.url)
+            served.settings = _settings(stage, directory, kubeconfig, metrics.url, alertmanager.url, sink.url)
             yield House(stage, served, sink)
     finally:
         await served.end()
         await sink.stop()
+
+
+@asynccontextmanager
+async def _as_kube_state_metrics(stage: RealStage, numbers: prometheus.Numbers) -> AsyncIterator[None]:
+    """Tell of the stage's Deployments, in the words and with the labels of kube-state-metrics."""
+
+    async def tell() -> None:
+        while True:
+            for found in await stage.list("Deployment"):
+                labels = {"namespace": stage.namespace, "deployment": found["metadata"]["name"]}
+                available = found.get("status", {}).get("availableReplicas", 0)
+                numbers.set("kube_deployment_spec_replicas", found["spec"]["replicas"], labels)
+                numbers.set("kube_deployment_status_replicas_available", available, labels)
+            await asyncio.sleep(0.1)
+
+    async with asyncio.TaskGroup() as group:
+        telling = group.create_task(tell())
+        yield
+        telling.cancel()
 
 
 def _settings(
