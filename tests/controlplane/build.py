@@ -62,8 +62,8 @@ def command(program: str) -> list[str] | None:
 
 
 def missing(recipe: Recipe) -> list[str]:
-    """Programs of the recipe that are neither installed nor built. kubectl alone is not worth a build."""
-    return [one for one in recipe.programs if one != "kubectl" and command(one) is None]
+    """Programs of the recipe that are neither installed nor built."""
+    return [one for one in recipe.programs if command(one) is None]
 
 
 def ensure(recipe: Recipe, say: Say = say) -> None:

@@ -88,7 +88,7 @@ def test_the_assets_of_kubebuilder_are_used(bare: Path, tmp_path: Path, monkeypa
     for program in ("etcd", "kube-apiserver"):
         put(assets / program, "")
     assert build.command("kube-apiserver") == [str(assets / "kube-apiserver")]
-    assert build.missing(KUBERNETES) == ["kube-controller-manager", "kube-scheduler"]
+    assert build.missing(KUBERNETES) == ["kube-controller-manager", "kube-scheduler", "kubectl"]
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda recipe: recipe.name)
