@@ -1,5 +1,6 @@
 """``remediator incidents``: what went wrong, and everything that was done and told."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,13 @@ def _list(found: list[dict[str, Any]]) -> None:
     table(("ID", "STATE", "SEVERITY", "OPENED", "MODE", "TITLE"), rows, "no incidents")
 
 
+def _evidence(pieces: Sequence[dict[str, Any]]) -> None:
+    for piece in pieces:
+        line((piece["kind"], "bold"), indent=4)
+        for text in piece["text"].expandtabs(4).split("\n"):
+            line(text, indent=6)
+
+
 def _tell(story: dict[str, Any]) -> None:
     one = story["incident"]
     line((one["title"], "bold"))
@@ -82,6 +90,7 @@ def _tell(story: dict[str, Any]) -> None:
     heading("Timeline")
     for event in story["timeline"]:
         line(f"  {when(event['at'])}  {event['text']}")
+        _evidence((event["detail"] or {}).get("evidence", ()))
     if story["messages"]:
         heading("Messages")
         for message in story["messages"]:

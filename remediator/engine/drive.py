@@ -1,8 +1,9 @@
 """Driving one claimed run: do the machine's command, store what happened, until it waits, asks a person or ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -11,6 +12,7 @@ from remediator.conditions.ask import ask
 from remediator.engine import facts
 from remediator.engine.admission import shape_of
 from remediator.engine.escalator import judge_incident
+from remediator.engine.evidence import EvidenceKeeper, seen_by_step
 from remediator.engine.lease import Lease
 from remediator.engine.recheck import Checked, Recheck
 from remediator.engine.steps import Done, Steps
@@ -48,6 +50,7 @@ class Drive:
         self._stopping = stopping
         self._steps = Steps(tools.worlds, source=run.source)
         self._recheck = Recheck(tools, self._playbook, run)
+        self._evidence = EvidenceKeeper(tools, run, self._playbook)
         self._plan: Plan | None = None
         self._seen = ""
         """What the last look at the remedy's conditions showed, for the people who are told how it ended."""
@@ -113,6 +116,7 @@ class Drive:
         if isinstance(checked.event, Denied) or checked.plan is None:
             reason = checked.event.reason if isinstance(checked.event, Denied) else "there is no plan"
             return await self._tell(checked.event, f"not begun: {reason}")
+        await self._evidence.before_first_step(self._cursor)
         return await self._begin(checked, checked.plan)
 
     async def _begin(self, checked: Checked, plan: Plan) -> Command | None:
@@ -159,7 +163,7 @@ class Drive:
             self._cursor, command = machine.advance(self._cursor, done.event, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             await journal.settle(tx, intent, state=done.state, now=now, applied=done.applied, error=done.error)
-            await self._event(tx, f"step_{done.state}", _told(done, plan), now)
+            await self._event(tx, f"step_{done.state}", _told(done, plan), now, seen_by_step(done.applied))
         log.info("step_applied", step=plan.action, target=self._run.target, result=done.state, error=done.error)
         return command
 
@@ -298,8 +302,10 @@ class Drive:
         named = self._tools.playbooks().get
         await judge_incident(tx, self._run.incident_id, now=now, settings=self._tools.settings, playbook_named=named)
 
-    async def _event(self, tx: Connection, event: str, text: str, now: datetime) -> None:
-        await incidents.add_event(tx, self._run.incident_id, self._run.id, now, event, text, None)
+    async def _event(
+        self, tx: Connection, event: str, text: str, now: datetime, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        await incidents.add_event(tx, self._run.incident_id, self._run.id, now, event, text, detail)
 
     async def _step(self) -> StepRow:
         async with self._store.read() as connection:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from remediator.actions import action_named
+from remediator.actions.evidence.collect import permissions as permissions_for_evidence
 from remediator.clients.permissions import Permission
 from remediator.conditions import condition_named
+from remediator.engine.evidence import named
 from remediator.engine.finding import permissions_to_find
 from remediator.engine.named_target import NamedTarget, is_built
 from remediator.playbooks.model import Condition, Playbook, Remedy, TargetSpec
@@ -35,22 +37,27 @@ class Need:
         )
 
 
-def needs(playbooks: Iterable[Playbook], clusters: Mapping[str, Cluster]) -> tuple[Need, ...]:
-    """Sorted, each place and permission once. Nothing where settings let nothing be changed."""
+def needs(
+    playbooks: Iterable[Playbook], clusters: Mapping[str, Cluster], *, evidence: bool = False
+) -> tuple[Need, ...]:
+    """Sorted, each place and permission once. Nothing where settings let nothing be changed.
+
+    ``evidence``: also what is collected before a change, which is granted with the rest and whose want keeps no run from acting.
+    """
     found: dict[tuple[str, str, Permission], set[str]] = {}
     for playbook in playbooks:
         for name, cluster in clusters.items():
             if playbook.only.admits(cluster=name):
-                for namespace, permission in _in_cluster(playbook, cluster):
+                for namespace, permission in _in_cluster(playbook, cluster, evidence=evidence):
                     found.setdefault((name, namespace, permission), set()).add(playbook.name)
     return tuple(sorted(Need(*place, tuple(sorted(names))) for place, names in found.items()))
 
 
-def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Permission]]:
+def _in_cluster(playbook: Playbook, cluster: Cluster, *, evidence: bool) -> Iterator[tuple[str, Permission]]:
     for key, spec in playbook.target_specs.items():
         places = _places(playbook, spec, cluster)
         if places:
-            for permission in _for_target(playbook, key, spec):
+            for permission in _for_target(playbook, key, spec, evidence=evidence):
                 for place in ("",) if permission.everywhere else places:
                     yield place, permission
 
@@ -63,12 +70,14 @@ def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str
     return tuple(one for one in cluster.namespaces if named in (None, one))
 
 
-def _for_target(playbook: Playbook, key: str, spec: TargetSpec) -> set[Permission]:
+def _for_target(playbook: Playbook, key: str, spec: TargetSpec, *, evidence: bool) -> set[Permission]:
     if not is_built(spec.type):
         return set()
     chosen = spec.workload.kind if spec.workload is not None else "any"
     found = set(permissions_to_find(spec.type, chosen))
     for kind in NamedTarget("", spec.type, {}, chosen).kinds:
+        if evidence and (playbook.writes or playbook.evidence):
+            found |= set(permissions_for_evidence(kind, named(playbook)))
         for remedy in playbook.remedies:
             found |= _of_conditions(remedy, key, kind) | _of_steps(remedy, key, kind)
     return found
