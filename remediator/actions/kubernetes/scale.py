@@ -17,8 +17,10 @@ from remediator.actions.kubernetes.fresh_write import (
 )
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.managers import last_writer
 from remediator.clients.kubernetes.marks import FIELD_MANAGER, intent_manager
 from remediator.clients.kubernetes.names import RESOURCES, path_of
+from remediator.clients.kubernetes.ownership import owners_of
 from remediator.clients.kubernetes.workload import Autoscaler, Workload, scale_body
 from remediator.clients.kubernetes.workloads import scale_marked_by
 from remediator.clients.permissions import Permission, read_workload
@@ -29,37 +31,59 @@ from remediator.targets import Target
 
 
 class Params(ActionParams):
-    """Exactly one of ``to`` and ``by``. ``by`` needs the bound that it moves towards."""
+    """Exactly one of ``to``, ``by`` and ``by_percent``. The latter two need the bound that they move towards."""
 
     to: int | None = Field(None, ge=0, le=1000, description="the number of replicas to have")
     by: int | None = Field(None, ge=-100, le=100, description="replicas to add; negative removes")
+    by_percent: int | None = Field(
+        None,
+        ge=-100,
+        le=1000,
+        description="so many percent of the present replicas more or fewer, rounded up, at least one",
+    )
     max_replicas: int | None = Field(
-        None, gt=0, le=1000, description="never more than this; required for a positive `by`"
+        None, gt=0, le=1000, description="never more than this; required for a positive `by` or `by_percent`"
     )
     min_replicas: int | None = Field(
-        None, gt=0, le=1000, description="never fewer than this; required for a negative `by`"
+        None, gt=0, le=1000, description="never fewer than this; required for a negative `by` or `by_percent`"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.to is None) == (self.by is None):
-            raise ValueError("scale needs exactly one of to and by")
-        if self.by == 0:
-            raise ValueError("by: 0 changes nothing; accepted: -100 to -1 and 1 to 100")
-        accepted = None if self.by is None else "max_replicas" if self.by > 0 else "min_replicas"
+        if sum(given is not None for given in (self.to, self.by, self.by_percent)) != 1:
+            raise ValueError("scale needs exactly one of to, by and by_percent")
+        if self.direction == 0:
+            raise ValueError(f"{self._said} changes nothing; accepted: a number below or above 0")
+        accepted = None if self.direction is None else "max_replicas" if self.direction > 0 else "min_replicas"
         for name in ("max_replicas", "min_replicas"):
             if (getattr(self, name) is not None) != (name == accepted):
-                why = f"by: {self.by} needs {name}" if name == accepted else f"{name} has no meaning here; leave it out"
+                why = f"{self._said} needs {name}" if name == accepted else f"{name} has no meaning here; leave it out"
                 raise ValueError(why)
         return self
 
+    @property
+    def direction(self) -> int | None:
+        """Above or below 0; None for ``to``, which says none."""
+        return self.by if self.by is not None else self.by_percent
+
+    @property
+    def _said(self) -> str:
+        return f"by: {self.by}" if self.by is not None else f"by_percent: {self.by_percent}"
+
     def wanted(self, replicas: int) -> int:
-        """From so many replicas to how many; never against the direction of ``by``."""
-        if self.by is None:
+        """From so many replicas to how many; never against the direction that is given."""
+        if self.direction is None:
             return self.to if self.to is not None else replicas
+        step = self.by if self.by is not None else _share(replicas, self.direction)
         if self.max_replicas is not None:
-            return max(min(replicas + self.by, self.max_replicas), replicas)
-        return min(max(replicas + self.by, self.min_replicas or 1), replicas)
+            return max(min(replicas + step, self.max_replicas), replicas)
+        return min(max(replicas + step, self.min_replicas or 1), replicas)
+
+
+def _share(replicas: int, percent: int) -> int:
+    """Away from zero, so that a small share of a small number is one and not none."""
+    size = -(-replicas * abs(percent) // 100)
+    return size if percent > 0 else -size
 
 
 class Scale:
@@ -78,7 +102,7 @@ class Scale:
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         """More replicas are kept, fewer are put back (S24). ``to`` says no direction: what was before is put back."""
-        return "keep" if params.by is not None and params.by > 0 else "undo"
+        return "keep" if params.direction is not None and params.direction > 0 else "undo"
 
     async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
         workload = await target_of_plan(ctx, target)
@@ -107,6 +131,7 @@ class Scale:
             summary=f"scale {target.kind} {target.short} from {workload.replicas} to {wanted} replicas{owners_note(workload)}",
             params=params.model_dump(mode="json"),
             memory={"replicas": workload.replicas},
+            owners=owners_of(workload, "spec", "replicas"),
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
@@ -196,10 +221,9 @@ class Scale:
 
 
 def _writer(workload: Workload) -> str | None:
-    """Who wrote ``spec.replicas`` last; several may own it when they wrote the same value, then the latest."""
-    owners = [manager for manager in workload.managers if manager.owns("spec", "replicas")]
-    dated = sorted((manager for manager in owners if manager.at is not None), key=lambda manager: str(manager.at))
-    return dated[-1].name if dated else None
+    """Who wrote ``spec.replicas`` last."""
+    writer = last_writer(workload.managers, "spec", "replicas")
+    return None if writer is None else writer.name
 
 
 def _bound(params: Params) -> str:
@@ -211,9 +235,9 @@ def _way_out(autoscaler: Autoscaler) -> str:
     if autoscaler.scaled_object is not None:
         return (
             f"{autoscaler} owns its size and would put it back: change its minReplicaCount or maxReplicaCount "
-            "(not an action of this release), or pause it with the annotation autoscaling.keda.sh/paused-replicas"
+            "(kubernetes.hpa_bounds with scaled_object: true), or pause it with the annotation autoscaling.keda.sh/paused-replicas"
         )
     return (
         f"{autoscaler} owns its size ({autoscaler.min_replicas} to {autoscaler.max_replicas}) and would put it back: raise its "
-        "minReplicas or maxReplicas (kubernetes.hpa_bounds, not in this release), or remove it"
+        "minReplicas or maxReplicas (kubernetes.hpa_bounds), or remove it"
     )

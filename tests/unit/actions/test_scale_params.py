@@ -12,8 +12,13 @@ from remediator.actions.kubernetes.scale import Params
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({}, "exactly one of to and by"),
-        ({"to": 3, "by": 1, "max_replicas": 4}, "exactly one of to and by"),
+        ({}, "exactly one of to, by and by_percent"),
+        ({"to": 3, "by": 1, "max_replicas": 4}, "exactly one of to, by and by_percent"),
+        ({"by": 1, "by_percent": 10, "max_replicas": 4}, "exactly one of to, by and by_percent"),
+        ({"by_percent": 0, "max_replicas": 4}, "by_percent: 0 changes nothing"),
+        ({"by_percent": 25}, "by_percent: 25 needs max_replicas"),
+        ({"by_percent": -25, "max_replicas": 4}, "max_replicas has no meaning"),
+        ({"by_percent": -101, "min_replicas": 1}, "greater than or equal to -100"),
         ({"by": 0, "max_replicas": 4}, "by: 0 changes nothing"),
         ({"by": 1}, "needs max_replicas"),
         ({"by": -1}, "needs min_replicas"),
@@ -37,6 +42,24 @@ def test_by_never_passes_its_bound_and_never_goes_the_other_way(replicas: int, b
     assert min(bound, replicas) <= into <= replicas
 
 
+@pytest.mark.parametrize(
+    ("replicas", "percent", "wanted"),
+    [(3, 10, 4), (10, 25, 13), (4, 50, 6), (3, 100, 6), (3, -10, 2), (10, -25, 7), (4, -100, 1)],
+)
+def test_a_share_is_rounded_away_from_zero(replicas: int, percent: int, wanted: int) -> None:
+    bound = {"max_replicas": 1000} if percent > 0 else {"min_replicas": 1}
+    assert Params.model_validate({"by_percent": percent, **bound}).wanted(replicas) == wanted
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000), st.integers(1, 1000))
+def test_a_share_never_passes_its_bound_and_never_goes_the_other_way(replicas: int, percent: int, bound: int) -> None:
+    out = Params(by_percent=percent, max_replicas=bound).wanted(replicas)
+    assert replicas <= out <= max(bound, replicas)
+    assert out > replicas or replicas >= bound
+    into = Params(by_percent=-min(percent, 100), min_replicas=bound).wanted(replicas)
+    assert min(bound, replicas) <= into <= replicas
+
+
 def test_more_is_kept_and_fewer_is_put_back() -> None:
     """S24."""
     scale = action_named("kubernetes.scale")
@@ -47,5 +70,5 @@ def test_more_is_kept_and_fewer_is_put_back() -> None:
 
 def test_actions_are_found_by_name_and_unknown_ones_named_with_what_is_built() -> None:
     assert [action_named(action.name) for action in ACTIONS] == list(ACTIONS)
-    with pytest.raises(KeyError, match=r"kubernetes\.drain is not built; built: kubernetes\.rollout_restart"):
-        action_named("kubernetes.drain")
+    with pytest.raises(KeyError, match=r"aws\.rds_failover is not built; built: .*kubernetes\.rollout_restart"):
+        action_named("aws.rds_failover")
