@@ -29,7 +29,7 @@ def permissions(
         str | None, typer.Option("--cluster", help="only for this cluster of settings; its name or an alias")
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="without what writes: enough at the levels observe and propose")
+        bool, typer.Option("--read-only", help="enough at the levels observe and propose, where nothing is done")
     ] = False,
     account: Annotated[str, typer.Option("--service-account", help="whom remediator runs as")] = "remediator",
     config: ConfigOption = None,
@@ -51,7 +51,7 @@ def permissions(
     except RemediatorError as error:
         fail_each(error)
     chosen = _clusters(settings, cluster, namespace or [], nodes=nodes)
-    wanted = [one for one in needs(loaded.playbooks, chosen, evidence=True) if not (read_only and one.permission.writes)]
+    wanted = [one for one in needs(loaded.playbooks, chosen, evidence=True) if not (read_only and one.to_act)]
     if not rbac:
         _list(wanted, output)
         return
@@ -127,5 +127,6 @@ def _json(need: "Need") -> dict[str, Any]:
         "resource": need.permission.resource,
         "verb": need.permission.verb,
         "writes": need.permission.writes,
+        "optional": need.optional,
         "playbooks": list(need.playbooks),
     }
