@@ -43,6 +43,7 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	@echo "make bench: takes some minutes; nothing else should run meanwhile"
 	@$(BIN)/python -m benchmarks.intake
+	@$(BIN)/python -m benchmarks.actions
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .remediator build dist

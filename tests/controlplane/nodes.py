@@ -10,7 +10,7 @@ from tests.controlplane.words import KUBELET, READY
 ZONES = ("zone-a", "zone-b", "zone-c")
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _RENEW_S = 10.0
-_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "250", "ephemeral-storage": "100Gi"}
+_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "1000", "ephemeral-storage": "100Gi"}
 
 
 class Nodes:

@@ -138,6 +138,9 @@ def _apiserver(directory: Path, plane: ControlPlane, etcd_url: str, port: int) -
 def _client(kubeconfig: Path, port: int) -> list[str]:
     return [
         "--leader-elect=false",
+        # By default 20 requests a second, which many rollouts at once would wait for.
+        "--kube-api-qps=1000",
+        "--kube-api-burst=2000",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--kubeconfig={kubeconfig}",
