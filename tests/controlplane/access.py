@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.controlplane.processes import StartError
+
 ADMIN, CONTROLLERS, SCHEDULER = "admin", "system:kube-controller-manager", "system:kube-scheduler"
 
 
@@ -52,19 +54,21 @@ class Access:
 
 
 def make_access(directory: Path) -> Access:
-    """Make certificate and tokens. Needs `openssl`."""
+    """Make certificate and tokens. Raises StartError without `openssl`."""
     access = Access(directory, {user: secrets.token_urlsafe(24) for user in (ADMIN, CONTROLLERS, SCHEDULER)})
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=sandbox/O=system:masters"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-keyout", str(access.key), "-out", str(access.certificate)),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth"),
-            *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    command = [
+        *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=sandbox/O=system:masters"),
+        *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-keyout", str(access.key), "-out", str(access.certificate)),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth"),
+        *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
+    ]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise StartError("there is no openssl on this machine: it makes the test bed's certificate") from None
+    except subprocess.CalledProcessError as error:
+        raise StartError(f"openssl made no certificate: {error.stderr}") from None
     groups = {ADMIN: "system:masters"}
     access.token_file.touch(mode=0o600)
     access.token_file.write_text(

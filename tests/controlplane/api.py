@@ -1,6 +1,7 @@
 """The API server as the test bed's nodes see it: calls, and lists that are followed."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ Object = dict[str, Any]
 
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 _RETRY_S = 0.2
+_ATTEMPTS = 5
 _LONGEST_EVENT = 4 * 1024 * 1024
 
 
@@ -32,11 +34,18 @@ class Api:
     async def call(
         self, method: str, path: str, body: Object | None = None, content_type: str = "application/json"
     ) -> tuple[int, Object]:
-        """Status and decoded answer."""
+        """Status and decoded answer. A request whose connection breaks is sent again: all of ours may be repeated."""
         data = None if body is None else json.dumps(body)
         headers = {} if body is None else {"Content-Type": content_type}
-        async with self._session.request(method, path, data=data, headers=headers) as answer:
-            return answer.status, await answer.json()
+        for attempt in itertools.count(1):
+            try:
+                async with self._session.request(method, path, data=data, headers=headers) as answer:
+                    return answer.status, await answer.json()
+            except aiohttp.ClientConnectionError:
+                if attempt == _ATTEMPTS:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+        raise AssertionError("counts for ever")
 
     async def follow(self, path: str) -> AsyncIterator[tuple[str, Object]]:
         """("PRESENT" | "GONE", object) for everything there is and every change, for ever. None is missed."""
