@@ -51,7 +51,7 @@ def permissions(
     except RemediatorError as error:
         fail_each(error)
     chosen = _clusters(settings, cluster, namespace or [], nodes=nodes)
-    wanted = [one for one in needs(loaded.playbooks, chosen, evidence=True) if not (read_only and one.to_act)]
+    wanted = [one for one in needs(loaded.playbooks, chosen) if not (read_only and one.to_act)]
     if not rbac:
         _list(wanted, output)
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from remediator.actions import action_named
-from remediator.actions.evidence.collect import permissions as permissions_for_evidence
+from remediator.actions.evidence import collect
 from remediator.clients.permissions import Permission
 from remediator.conditions import condition_named
 from remediator.engine.evidence import named
@@ -25,7 +25,14 @@ class Need:
     namespace: str
     """Empty: in all of them, or of what stands in none."""
     permission: Permission
+    optional: bool
+    """Only for what is told about a run, such as evidence: without it the run goes on."""
     playbooks: tuple[str, ...]
+
+    @property
+    def to_act(self) -> bool:
+        """Is it needed only where a playbook acts, by itself or after a yes? To propose, reading is enough."""
+        return self.permission.writes or self.optional
 
     def __str__(self) -> str:
         where = f"in {self.namespace}" if self.namespace else "in the whole cluster"
@@ -33,33 +40,30 @@ class Need:
         which = f"playbook{'s' if len(self.playbooks) > 1 else ''} {', '.join(self.playbooks)}"
         return (
             f"needs {self.permission.verb} on {self.permission.resource} {where} "
-            f"({group}cluster {self.cluster}; for {which})"
+            f"({group}cluster {self.cluster}; for {'evidence of ' if self.optional else ''}{which})"
         )
 
 
-def needs(
-    playbooks: Iterable[Playbook], clusters: Mapping[str, Cluster], *, evidence: bool = False
-) -> tuple[Need, ...]:
-    """Sorted, each place and permission once. Nothing where settings let nothing be changed.
-
-    ``evidence``: also what is collected before a change, which is granted with the rest and whose want keeps no run from acting.
-    """
-    found: dict[tuple[str, str, Permission], set[str]] = {}
+def needs(playbooks: Iterable[Playbook], clusters: Mapping[str, Cluster]) -> tuple[Need, ...]:
+    """Sorted, each place and permission once. Nothing where settings let nothing be changed."""
+    found: dict[tuple[str, str, Permission, bool], set[str]] = {}
     for playbook in playbooks:
         for name, cluster in clusters.items():
             if playbook.only.admits(cluster=name):
-                for namespace, permission in _in_cluster(playbook, cluster, evidence=evidence):
-                    found.setdefault((name, namespace, permission), set()).add(playbook.name)
+                for namespace, permission, optional in _in_cluster(playbook, cluster):
+                    found.setdefault((name, namespace, permission, optional), set()).add(playbook.name)
     return tuple(sorted(Need(*place, tuple(sorted(names))) for place, names in found.items()))
 
 
-def _in_cluster(playbook: Playbook, cluster: Cluster, *, evidence: bool) -> Iterator[tuple[str, Permission]]:
+def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Permission, bool]]:
     for key, spec in playbook.target_specs.items():
         places = _places(playbook, spec, cluster)
-        if places:
-            for permission in _for_target(playbook, key, spec, evidence=evidence):
-                for place in ("",) if permission.everywhere else places:
-                    yield place, permission
+        if not places or not is_built(spec.type):
+            continue
+        required = _for_target(playbook, key, spec)
+        for permission in required | _for_evidence(playbook, spec):
+            for place in ("",) if permission.everywhere else places:
+                yield place, permission, permission not in required
 
 
 def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str, ...]:
@@ -70,17 +74,23 @@ def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str
     return tuple(one for one in cluster.namespaces if named in (None, one))
 
 
-def _for_target(playbook: Playbook, key: str, spec: TargetSpec, *, evidence: bool) -> set[Permission]:
-    if not is_built(spec.type):
-        return set()
-    chosen = spec.workload.kind if spec.workload is not None else "any"
-    found = set(permissions_to_find(spec.type, chosen))
-    for kind in NamedTarget("", spec.type, {}, chosen).kinds:
-        if evidence and (playbook.writes or playbook.evidence):
-            found |= set(permissions_for_evidence(kind, named(playbook)))
+def _kinds(spec: TargetSpec) -> tuple[str, ...]:
+    return NamedTarget("", spec.type, {}, spec.workload.kind if spec.workload is not None else "any").kinds
+
+
+def _for_target(playbook: Playbook, key: str, spec: TargetSpec) -> set[Permission]:
+    found = set(permissions_to_find(spec.type, spec.workload.kind if spec.workload is not None else "any"))
+    for kind in _kinds(spec):
         for remedy in playbook.remedies:
             found |= _of_conditions(remedy, key, kind) | _of_steps(remedy, key, kind)
     return found
+
+
+def _for_evidence(playbook: Playbook, spec: TargetSpec) -> set[Permission]:
+    """Collected before every first change, and where the playbook names it."""
+    if not (playbook.writes or playbook.evidence):
+        return set()
+    return {one for kind in _kinds(spec) for one in collect.permissions(kind, named(playbook))}
 
 
 def _of_conditions(remedy: Remedy, key: str, kind: str) -> set[Permission]:

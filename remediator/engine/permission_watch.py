@@ -34,7 +34,7 @@ class Access:
 
     lacking: tuple[Need, ...] = ()
     later: tuple[Need, ...] = ()
-    """Lacking too, but only for writes of playbooks that settings hold at ``propose`` or lower."""
+    """Lacking too, but only for what playbooks would do that settings hold at ``propose`` or lower."""
     unanswered: Mapping[str, str] | None = None
     """Clusters that gave no answer, and why. None: nobody has asked yet."""
 
@@ -55,7 +55,7 @@ async def look(playbooks: Iterable[Playbook], settings: Settings, clients: Mappi
             continue
         if not allowed:
             lacking.append(need)
-    now = [need for need in lacking if not need.permission.writes or acting.intersection(need.playbooks)]
+    now = [need for need in lacking if not need.to_act or acting.intersection(need.playbooks)]
     return Access(tuple(now), tuple(need for need in lacking if need not in now), unanswered)
 
 
@@ -104,11 +104,12 @@ class PermissionWatch:
             log.info("permissions_complete")
 
     def lacking(self, playbook: Playbook, target: Target) -> tuple[Lacking, ...]:
-        """What this playbook is known to lack for this target."""
+        """What this playbook is known to lack for this target, and cannot do without."""
         return tuple(
             Lacking(str(need), need.permission.writes)
             for need in (*self.access.lacking, *self.access.later)
             if playbook.name in need.playbooks
+            and not need.optional
             and need.cluster == target.place
             and need.namespace in ("", target.namespace)
         )

@@ -6,7 +6,8 @@ import pytest
 
 from remediator.actions import ACTIONS
 from remediator.clients.permissions import Permission
-from remediator.engine.needs import needs
+from remediator.engine.needs import Need, needs
+from remediator.playbooks.model import Playbook
 from remediator.settings import Cluster
 from tests.support.playbooks import playbook, remedy
 
@@ -24,14 +25,18 @@ def test_a_need_names_the_verb_the_place_and_the_playbook() -> None:
     assert text in told(SHOP, scaling)
 
 
+def required(playbook: Playbook, clusters: dict[str, Cluster] = SHOP) -> list[Need]:
+    return [one for one in needs([playbook], clusters) if not one.optional]
+
+
 def test_target_steps_and_conditions_are_counted_for_the_kind_that_is_named() -> None:
-    found = {(one.permission.verb, one.permission.resource) for one in needs([playbook()], SHOP)}
+    found = {(one.permission.verb, one.permission.resource) for one in required(playbook())}
     assert found == {("get", "deployments"), ("patch", "deployments"), ("list", "replicasets")}
 
 
 def test_a_workload_of_any_kind_may_be_each_of_them() -> None:
     target = {"workload": {"namespace": "{{ labels.namespace }}", "name": "{{ labels.name }}"}}
-    found = needs([playbook(target=target)], SHOP)
+    found = required(playbook(target=target))
     patched = {one.permission.resource for one in found if one.permission.verb == "patch"}
     built = next(action.target_kinds for action in ACTIONS if action.name == "kubernetes.rollout_restart")
     assert patched == {f"{kind}s" for kind in built}
@@ -44,10 +49,10 @@ def test_what_two_playbooks_need_is_told_once() -> None:
 
 def test_a_namespace_that_the_playbook_names_itself_is_the_only_one() -> None:
     both = {"prod": Cluster(namespaces=("shop", "pay"))}
-    assert {one.namespace for one in needs([playbook()], both)} == {"shop", "pay"}
+    assert {one.namespace for one in required(playbook(), both)} == {"shop", "pay"}
     target = {"workload": {"kind": "deployment", "namespace": "{{ vars.where }}", "name": "{{ labels.deployment }}"}}
     fixed = playbook(target=target, vars={"where": "pay"})
-    assert {one.namespace for one in needs([fixed], both)} == {"pay"}
+    assert {one.namespace for one in required(fixed, both)} == {"pay"}
     assert not needs([fixed], SHOP)
 
 
@@ -68,3 +73,13 @@ def test_work_on_a_node_needs_the_whole_cluster_or_is_not_allowed(nodes: bool, p
 
 def test_a_target_that_is_not_built_is_never_asked_for() -> None:
     assert not needs([playbook(target={"rds_instance": {"name": "{{ labels.instance }}"}})], SHOP)
+
+
+def test_evidence_is_wanted_and_not_required() -> None:
+    wanted = [one for one in needs([playbook("service-down")], SHOP) if one.optional]
+    logs = [one for one in wanted if one.permission == Permission("", "pods/log", "get")]
+    assert [str(one) for one in logs] == [
+        "needs get on pods/log in shop (cluster prod; for evidence of playbook service-down)"
+    ]
+    assert all(one.to_act for one in wanted), "at propose nothing is collected"
+    assert not {one.permission for one in wanted} & {one.permission for one in required(playbook("service-down"))}

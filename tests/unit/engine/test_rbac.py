@@ -16,12 +16,16 @@ def kinds(*needs: Need) -> list[str]:
 
 
 def test_a_role_and_its_binding_for_each_namespace() -> None:
-    found = kinds(Need("prod", "shop", GET, ("a",)), Need("prod", "pay", GET, ("a",)))
+    found = kinds(Need("prod", "shop", GET, False, ("a",)), Need("prod", "pay", GET, False, ("a",)))
     assert found == ["ServiceAccount ops", "Role pay", "RoleBinding pay", "Role shop", "RoleBinding shop"]
 
 
 def test_a_cluster_role_only_for_what_is_needed_everywhere_and_then_not_again_in_a_namespace() -> None:
-    needed = [Need("prod", "", ALL_PODS, ("b",)), Need("prod", "shop", PODS, ("a",)), Need("prod", "shop", GET, ("a",))]
+    needed = [
+        Need("prod", "", ALL_PODS, False, ("b",)),
+        Need("prod", "shop", PODS, False, ("a",)),
+        Need("prod", "shop", GET, False, ("a",)),
+    ]
     made = {one["kind"]: one for one in manifests(needed, account="remediator", namespace="ops")}
     assert made["ClusterRole"]["rules"] == rules([ALL_PODS])
     assert made["Role"]["rules"] == rules([GET])
@@ -29,7 +33,9 @@ def test_a_cluster_role_only_for_what_is_needed_everywhere_and_then_not_again_in
 
 
 def test_every_binding_gives_its_role_to_the_account() -> None:
-    made = manifests([Need("prod", "", ALL_PODS, ()), Need("prod", "shop", GET, ())], account="rem", namespace="ops")
+    made = manifests(
+        [Need("prod", "", ALL_PODS, False, ()), Need("prod", "shop", GET, False, ())], account="rem", namespace="ops"
+    )
     bindings = [one for one in made if one["kind"].endswith("Binding")]
     assert [one["subjects"] for one in bindings] == [
         [{"kind": "ServiceAccount", "name": "rem", "namespace": "ops"}]
