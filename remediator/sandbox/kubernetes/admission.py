@@ -186,14 +186,22 @@ def _workload_causes(spec: Object, old_spec: Object | None) -> list[Cause]:
 def _autoscaler_causes(spec: Object) -> list[Cause]:
     causes: list[Cause] = []
     least, most = spec.get("minReplicas", 1), spec.get("maxReplicas", 0)
+    for field, value in (("minReplicas", least), ("maxReplicas", most)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise bad_request(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
     if least < 1:
         causes.append(_cause("spec.minReplicas", least, "must be greater than or equal to 1"))
-    if most < 1:
-        causes.append(_cause("spec.maxReplicas", most, "must be greater than 0"))
-    elif most < least:
+    if most == 0:
+        causes.append(Cause("FieldValueRequired", "Required value: must be set and greater than 0", "spec.maxReplicas"))
+    elif most < 0:
+        causes.append(_cause("spec.maxReplicas", most, "must be greater than or equal to 1"))
+    if most < least:
         causes.append(_cause("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    if not (spec.get("scaleTargetRef") or {}).get("name"):
-        causes.append(Cause("FieldValueRequired", "Required value", "spec.scaleTargetRef.name"))
+    causes += [
+        Cause("FieldValueRequired", "Required value", f"spec.scaleTargetRef.{field}")
+        for field in ("kind", "name")
+        if not (spec.get("scaleTargetRef") or {}).get(field)
+    ]
     return causes
 
 

@@ -1,7 +1,9 @@
 """Events in both shapes: one store, read and written as core/v1 or as events.k8s.io/v1."""
 
-from remediator.sandbox.kubernetes.errors import Cause, invalid
-from remediator.sandbox.kubernetes.resources import NEW_EVENTS, Object
+import re
+
+from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid
+from remediator.sandbox.kubernetes.resources import NEW_EVENTS, Object, Resource
 
 _TO_CORE = {
     "regarding": "involvedObject",
@@ -12,27 +14,19 @@ _TO_CORE = {
     "deprecatedFirstTimestamp": "firstTimestamp",
     "deprecatedLastTimestamp": "lastTimestamp",
 }
+_REQUIRED = {
+    "reportingComponent": "reportingController",
+    "reportingInstance": "reportingInstance",
+    "action": "action",
+    "reason": "reason",
+}
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
+_QUALIFIED_NAME = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _TO_NEW = {core: new for new, core in _TO_CORE.items()}
 
 
 def to_core(event: Object) -> Object:
-    """An events.k8s.io/v1 event as it is stored; raises 422 for what that API requires and is missing."""
-    name = event.get("metadata", {}).get("name", "")
-    causes = [
-        Cause("FieldValueRequired", "Required value", field)
-        for field in ("eventTime", "reportingController", "reportingInstance", "action", "reason")
-        if not event.get(field)
-    ]
-    if len(event.get("note") or "") > 1024:
-        causes.append(Cause("FieldValueInvalid", "Invalid value: can have at most 1024 bytes", "note"))
-    if event.get("type") not in ("Normal", "Warning"):
-        causes.append(Cause("FieldValueInvalid", f'Invalid value: "{event.get("type")}"', "type"))
-    regarding = event.get("regarding") or {}
-    if event.get("metadata", {}).get("namespace") != (regarding.get("namespace") or "default"):
-        text = "does not match event.namespace"
-        causes.append(Cause("FieldValueInvalid", f"Invalid value: {text}", "involvedObject.namespace"))
-    if causes:
-        raise invalid(NEW_EVENTS, name, causes)
+    """An events.k8s.io/v1 event as it is stored."""
     renamed = {_TO_CORE.get(key, key): value for key, value in event.items()}
     return {**renamed, "apiVersion": "v1", "kind": "Event"}
 
@@ -41,3 +35,53 @@ def to_new(event: Object) -> Object:
     """A stored event as events.k8s.io/v1 shows it."""
     renamed = {_TO_NEW.get(key, key): value for key, value in event.items()}
     return {**renamed, "apiVersion": "events.k8s.io/v1", "kind": "Event"}
+
+
+def validate(resource: Resource, event: Object) -> None:
+    """Raise 400 and 422 for what the real server refuses of a stored event; `resource`: the API it was sent to.
+
+    An event without an eventTime is of the old sort, of which only the namespace is checked.
+    """
+    is_new = resource is NEW_EVENTS
+    namespace, about = event["metadata"].get("namespace", ""), event.get("involvedObject") or {}
+    causes: list[Cause] = []
+    if (at := event.get("eventTime")) is not None:
+        if not isinstance(at, str) or not _MICRO_TIME.fullmatch(at):
+            raise bad_request(f'parsing time "{at}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse')
+        if not about.get("namespace") and namespace not in ("default", "kube-system"):
+            causes.append(_of_another_namespace(about))
+        for field, named in _REQUIRED.items():
+            value = str(event.get(field) or "")
+            shown = named if is_new else field
+            if not value:
+                causes.append(Cause("FieldValueRequired", "Required value", shown))
+            elif field != "reportingComponent" and len(value.encode()) > 128:
+                causes.append(_invalid(shown, "can have at most 128 characters"))
+            elif field == "reportingComponent" and not _QUALIFIED_NAME.fullmatch(value):
+                causes.append(_invalid(shown, "name part must consist of alphanumeric characters, '-', '_' or '.'"))
+        if len(str(event.get("message") or "").encode()) > 1024:
+            causes.append(_invalid("message", "can have at most 1024 characters"))
+    elif namespace != (about.get("namespace") or "default"):
+        causes.append(_of_another_namespace(about))
+    if is_new:
+        causes += _strict_causes(event)
+    if causes:
+        raise invalid(resource, event["metadata"].get("name", ""), causes)
+
+
+def _strict_causes(event: Object) -> list[Cause]:
+    """What only events.k8s.io/v1 minds."""
+    causes = [] if event.get("eventTime") else [Cause("FieldValueRequired", "Required value", "eventTime")]
+    if event.get("type") not in ("Normal", "Warning"):
+        causes.append(_invalid("type", f"has invalid value: {event.get('type', '')}"))
+    old = ("firstTimestamp", "lastTimestamp", "count", "source")
+    return causes + [_invalid(field, "needs to be unset") for field in old if event.get(field)]
+
+
+def _of_another_namespace(about: Object) -> Cause:
+    text = f'Invalid value: "{about.get("namespace", "")}": does not match event.namespace'
+    return Cause("FieldValueInvalid", text, "involvedObject.namespace")
+
+
+def _invalid(field: str, why: str) -> Cause:
+    return Cause("FieldValueInvalid", f'Invalid value: "": {why}', field)

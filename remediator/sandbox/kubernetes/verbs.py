@@ -11,7 +11,7 @@ from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.eviction import Evictions
 from remediator.sandbox.kubernetes.listing import shown, stored
 from remediator.sandbox.kubernetes.patches import apply_patch
-from remediator.sandbox.kubernetes.resources import CLAIMS, NAMESPACES, NEW_EVENTS, Object
+from remediator.sandbox.kubernetes.resources import CLAIMS, EVENTS, NAMESPACES, NEW_EVENTS, Object
 from remediator.sandbox.kubernetes.routes import Address
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
 from remediator.sandbox.kubernetes.volume_rules import check_expansion, with_default_class
@@ -48,6 +48,8 @@ class Verbs:
         if at.resource is NEW_EVENTS:
             obj = events.to_core(obj)
         obj = admission.with_defaults(at.resource, admission.with_first_status(at.resource, obj))
+        if stored(at.resource) is EVENTS:
+            events.validate(at.resource, obj)
         if at.resource is CLAIMS:
             obj = with_default_class(self._store, obj)
         admission.validate(at.resource, obj)

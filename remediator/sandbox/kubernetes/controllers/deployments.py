@@ -1,6 +1,7 @@
 """The Deployment controller: one ReplicaSet per template, rolled from old to new within maxSurge and maxUnavailable."""
 
 from remediator.sandbox.kubernetes.controllers.deployment_status import DeploymentStatus, allowed
+from remediator.sandbox.kubernetes.controllers.recorder import Recorder
 from remediator.sandbox.kubernetes.controllers.templates import (
     HASH_LABEL,
     owner_reference,
@@ -31,6 +32,7 @@ class Deployments:
         self._store = store
         self._deletion = deletion
         self._health = health
+        self._recorder = Recorder(store, pace, "deployment-controller")
         self.status = DeploymentStatus(pace)
 
     def sync(self, deployment: Object) -> float | None:
@@ -98,26 +100,26 @@ class Deployments:
         if spec.get("paused"):
             active = [found for found in [*old, *([new] if new else [])] if found["spec"]["replicas"] > 0]
             if len(active) == 1:
-                self._scale(active[0], spec["replicas"])
+                self._scale(deployment, active[0], spec["replicas"])
             return
         if new is None:
             return
         if spec["strategy"].get("type") == "Recreate":
             for found in old:
-                self._scale(found, 0)
+                self._scale(deployment, found, 0)
             if all(not self._store.children(found["metadata"]["uid"]) for found in old):
-                self._scale(new, spec["replicas"])
+                self._scale(deployment, new, spec["replicas"])
             return
         surge, unavailable = allowed(spec)
         total = new["spec"]["replicas"] + sum(found["spec"]["replicas"] for found in old)
         missing = spec["replicas"] - new["spec"]["replicas"]
         if missing < 0 or (missing > 0 and total < spec["replicas"] + surge):
             step = min(missing, spec["replicas"] + surge - total) if missing > 0 else missing
-            self._scale(new, new["spec"]["replicas"] + step)
+            self._scale(deployment, new, new["spec"]["replicas"] + step)
             return
-        self._scale_down(old, new, total, spec["replicas"] - unavailable)
+        self._scale_down(deployment, old, new, total, spec["replicas"] - unavailable)
 
-    def _scale_down(self, old: list[Object], new: Object, total: int, least: int) -> None:
+    def _scale_down(self, deployment: Object, old: list[Object], new: Object, total: int, least: int) -> None:
         """Take old pods away: broken ones first, then as many as leave `least` available."""
         new_unavailable = new["spec"]["replicas"] - _available(new)
         budget = total - least - new_unavailable
@@ -125,16 +127,22 @@ class Deployments:
         for number, found in enumerate(left):
             broken = min(max(budget, 0), found["spec"]["replicas"] - _available(found))
             if broken > 0:
-                left[number] = self._scale(found, found["spec"]["replicas"] - broken)
+                left[number] = self._scale(deployment, found, found["spec"]["replicas"] - broken)
                 budget -= broken
         spare = min(budget, _available(new) + sum(_available(found) for found in left) - least)
         for found in left:
             step = min(max(spare, 0), found["spec"]["replicas"])
             if step > 0:
-                self._scale(found, found["spec"]["replicas"] - step)
+                self._scale(deployment, found, found["spec"]["replicas"] - step)
                 spare -= step
 
-    def _scale(self, replica_set: Object, replicas: int) -> Object:
+    def _scale(self, deployment: Object, replica_set: Object, replicas: int) -> Object:
+        before = replica_set["spec"]["replicas"]
+        if replicas != before:
+            way = "up" if replicas > before else "down"
+            name = replica_set["metadata"]["name"]
+            message = f"Scaled {way} replica set {name} from {before} to {replicas}"
+            self._recorder.tell(DEPLOYMENTS, deployment, "ScalingReplicaSet", message)
         changed = {**replica_set, "spec": {**replica_set["spec"], "replicas": replicas}}
         return self._store.update(REPLICA_SETS, replica_set, changed, _WRITER)
 

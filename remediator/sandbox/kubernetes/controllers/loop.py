@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
+from remediator.sandbox.kubernetes.controllers.autoscalers import Autoscalers
 from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
 from remediator.sandbox.kubernetes.controllers.deployments import Deployments
 from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
 from remediator.sandbox.kubernetes.controllers.jobs import Jobs
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
 from remediator.sandbox.kubernetes.controllers.nodes import Nodes
+from remediator.sandbox.kubernetes.controllers.postgres_clusters import PostgresClusters
+from remediator.sandbox.kubernetes.controllers.recorder import Recorder
 from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
 from remediator.sandbox.kubernetes.controllers.scheduler import Scheduler
 from remediator.sandbox.kubernetes.controllers.stateful_sets import StatefulSets
@@ -17,6 +20,7 @@ from remediator.sandbox.kubernetes.controllers.volumes import Volumes
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health, Key
 from remediator.sandbox.kubernetes.resources import (
+    AUTOSCALERS,
     CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
@@ -25,6 +29,7 @@ from remediator.sandbox.kubernetes.resources import (
     JOBS,
     NODES,
     PODS,
+    POSTGRES_CLUSTERS,
     REPLICA_SETS,
     STATEFUL_SETS,
     STORAGE_CLASSES,
@@ -38,7 +43,7 @@ from remediator.sandbox.kubernetes.store import ObjectStore
 from remediator.sandbox.timekeeping import Pace
 
 Item = tuple[Resource, str, str]
-Sync = Callable[[Object], float | None]
+Sync = Callable[[Object], float | None] | Callable[[Object], None]
 
 _OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS)}
 
@@ -59,13 +64,17 @@ class ControllerLoop:
         self._deployments = Deployments(store, deletion, health, pace)
         self._syncs: dict[Resource, Sync] = {
             PODS: self.kubelet.sync,
-            REPLICA_SETS: ReplicaSets(store, deletion, self.kubelet).sync,
+            REPLICA_SETS: ReplicaSets(
+                store, deletion, self.kubelet, Recorder(store, pace, "replicaset-controller")
+            ).sync,
             DEPLOYMENTS: self._deployments.sync,
             STATEFUL_SETS: StatefulSets(store, deletion, health, self.kubelet).sync,
             DAEMON_SETS: DaemonSets(store, deletion, health, self.kubelet).sync,
             JOBS: Jobs(store, deletion, pace).sync,
             NODES: Nodes(store, pace).sync,
             CLAIMS: Volumes(store, pace, timings).sync,
+            AUTOSCALERS: Autoscalers(store, pace).sync,
+            POSTGRES_CLUSTERS: PostgresClusters(store, pace, timings).sync,
             DISRUPTION_BUDGETS: DisruptionBudgets(store, pace).sync,
         }
         self._due: dict[Item, float] = {}
@@ -129,6 +138,9 @@ class ControllerLoop:
             for claim in self._store.all(CLAIMS):
                 if not claim["spec"].get("volumeName"):
                     self._enqueue((CLAIMS, claim["metadata"]["namespace"], claim["metadata"]["name"]), lag_s)
+        if resource in (DEPLOYMENTS, STATEFUL_SETS):
+            for autoscaler in self._store.all(AUTOSCALERS, namespace):
+                self._enqueue((AUTOSCALERS, namespace, autoscaler["metadata"]["name"]), self._timings.autoscaling)
         if resource in _COUNTED:
             for budget in self._store.all(DISRUPTION_BUDGETS, namespace):
                 self._enqueue((DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"]), lag_s)

@@ -2,6 +2,7 @@
 
 from remediator.sandbox.kubernetes.controllers import pods
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
+from remediator.sandbox.kubernetes.controllers.recorder import Recorder
 from remediator.sandbox.kubernetes.controllers.templates import pod_from, random_suffix
 from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.resources import PODS, REPLICA_SETS, Object
@@ -14,8 +15,9 @@ _STATUS = Writer("kube-controller-manager", "status", external=False)
 class ReplicaSets:
     """Creates and deletes pods of one ReplicaSet at a time and keeps its status."""
 
-    def __init__(self, store: ObjectStore, deletion: Deletion, kubelet: Kubelet) -> None:
+    def __init__(self, store: ObjectStore, deletion: Deletion, kubelet: Kubelet, recorder: Recorder) -> None:
         self._store = store
+        self._recorder = recorder
         self._deletion = deletion
         self._kubelet = kubelet
 
@@ -27,9 +29,14 @@ class ReplicaSets:
         for _ in range(missing):
             pod = pod_from(replica_set["spec"]["template"], REPLICA_SETS, replica_set, f"{name}-{random_suffix()}")
             self._store.create(PODS, pod, _WRITER)
+            self._recorder.tell(
+                REPLICA_SETS, replica_set, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}"
+            )
         if missing < 0:
             for pod in sorted(active, key=_dispensable)[:-missing]:
                 self._deletion.delete(PODS, pod, _WRITER)
+                message = f"Deleted pod: {pod['metadata']['name']}"
+                self._recorder.tell(REPLICA_SETS, replica_set, "SuccessfulDelete", message)
         return self._report(replica_set)
 
     def _active(self, replica_set: Object) -> list[Object]:

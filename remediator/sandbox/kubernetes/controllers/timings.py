@@ -14,5 +14,6 @@ class Timings:
     crash_period: float = 1.0
     run_once: float = 0.3
     resize: float = 0.2
+    autoscaling: float = 0.2
     switchover: float = 0.3
     scheduling_retry: float = 1.0
