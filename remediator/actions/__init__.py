@@ -13,6 +13,7 @@ from remediator.actions.kubernetes.drain import Drain
 from remediator.actions.kubernetes.evict_pod import EvictPod
 from remediator.actions.kubernetes.exec import Exec
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
+from remediator.actions.kubernetes.postgres_switchover import PostgresSwitchover
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
 from remediator.actions.kubernetes.run_cronjob import RunCronJob
@@ -34,6 +35,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     EvictPod(),
     Uncordon(),
     RunCronJob(),
+    PostgresSwitchover(),
 )
 
 

@@ -7,6 +7,9 @@ from typing import Final
 
 from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.base import Condition
+from remediator.conditions.cnpg_healthy import CnpgHealthy
+from remediator.conditions.cnpg_primary_changed import CnpgPrimaryChanged
+from remediator.conditions.cnpg_standby_streaming import CnpgStandbyStreaming
 from remediator.conditions.disruption_allowed import DisruptionAllowed
 from remediator.conditions.job_complete import JobComplete
 from remediator.conditions.job_running import JobRunning
@@ -38,6 +41,9 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     RoomElsewhere(),
     JobRunning(),
     JobComplete(),
+    CnpgStandbyStreaming(),
+    CnpgPrimaryChanged(),
+    CnpgHealthy(),
 )
 
 

@@ -23,6 +23,7 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.evict_pod",
         "kubernetes.uncordon",
         "kubernetes.run_cronjob",
+        "kubernetes.postgres_switchover",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -42,6 +43,9 @@ BUILT_CONDITIONS = frozenset(
         "room_elsewhere",
         "job_running",
         "job_complete",
+        "cnpg_standby_streaming",
+        "cnpg_primary_changed",
+        "cnpg_healthy",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -61,12 +65,14 @@ BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_
 DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 """Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
+TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.cordon", "aws.waf_block"})
+"""Actions whose change can be made for a time (``for:``): what was before is known and can be put back exactly."""
+
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.hpa_bounds",
     "kubernetes.scale_namespace",
     "kubernetes.restore_namespace",
-    "kubernetes.postgres_switchover",
     "kubernetes.exec",
     "certmanager.renew",
     "aws.rds_failover",
@@ -99,9 +105,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "autoscaler_below_maximum",
     "scaled_to_zero",
     "sizes_as_before",
-    "cnpg_standby_streaming",
-    "cnpg_primary_changed",
-    "cnpg_healthy",
     "issuer_ready",
     "certificate_failed",
     "certificate_expires",

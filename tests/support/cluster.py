@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -78,6 +78,7 @@ class Stage(ABC):
     _clients: list[KubernetesClient] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _session: aiohttp.ClientSession | None = None
+    _played: list["asyncio.Task[None]"] = field(default_factory=list)
 
     # What differs between the two.
 
@@ -102,12 +103,23 @@ class Stage(ABC):
         await self.create({"kind": "Namespace", "metadata": {"name": self.namespace}})
         return self
 
+    def play(self, part: Coroutine[Any, Any, None]) -> None:
+        """Somebody else in this cluster (an operator, a person), until the stage is left."""
+        self._played.append(asyncio.create_task(part))
+
     async def __aexit__(self, *_: object) -> None:
+        for task in self._played:
+            task.cancel()
+        failed = [
+            one for one in await asyncio.gather(*self._played, return_exceptions=True) if isinstance(one, Exception)
+        ]
         for client in self._clients:
             await client.close()
         if self._session is not None:
             await self._clear()
             await self._session.close()
+        if failed:
+            raise ExceptionGroup("what was played on the stage failed", failed)
 
     async def _clear(self) -> None:  # noqa: B027 - one that goes as a whole has nothing to do
         """Remove what the test made."""

@@ -32,12 +32,12 @@ async def install(stage: Stage, name: str) -> None:
 
 
 def _is_established(found: dict[str, Any]) -> bool:
-    conditions = found["status"].get("conditions", [])
+    conditions = found["status"].get("conditions") or []
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 async def _served(stage: Stage, definition: dict[str, Any]) -> None:
-    """Established is said a moment before the paths answer."""
+    """Established is said a moment before the paths answer; until then they are not found, or are being made (429)."""
     kind = definition["spec"]["names"]["kind"]
     async with asyncio.timeout(_WITHIN_S):
         while True:
@@ -45,6 +45,6 @@ async def _served(stage: Stage, definition: dict[str, Any]) -> None:
                 await stage.list(kind)
                 return
             except RefusedError as error:
-                if error.status != 404:
+                if error.status not in (404, 429):
                     raise
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -20,6 +20,7 @@ from remediator.clients.kubernetes.pod_logs import PodLogs
 from remediator.clients.kubernetes.pod_metrics import PodMetrics
 from remediator.clients.kubernetes.pod_states import PodStates
 from remediator.clients.kubernetes.pods import Pods
+from remediator.clients.kubernetes.postgres_clusters import PostgresClusters
 from remediator.clients.kubernetes.single_pods import SinglePods
 from remediator.clients.kubernetes.volumes import Volumes
 from remediator.clients.kubernetes.workloads import Workloads
@@ -51,6 +52,7 @@ class KubernetesClient:
         self.access = Access(api, cluster=name, clock=clock)
         self.volumes = Volumes(api, cluster=name, clock=clock)
         self.jobs = Jobs(api, cluster=name, clock=clock)
+        self.postgres_clusters = PostgresClusters(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:

@@ -5,6 +5,7 @@ from tests.contract.cases import (
     look_cases,
     node_cases,
     pod_cases,
+    postgres_cases,
     volume_cases,
     workload_cases,
 )
@@ -16,4 +17,5 @@ CASES = (
     *job_cases.CASES,
     *pod_cases.CASES,
     *node_cases.CASES,
+    *postgres_cases.CASES,
 )
