@@ -12,7 +12,6 @@ from remediator.errors import FactsMissingError
 from remediator.targets import Target
 from tests.controlplane.words import BEHAVIOUR, EXEC, LOGS, PREVIOUS_LOGS, PROVISIONER, READY, STUCK_TERMINATING
 from tests.support.cluster import Object, RefusedError, Stage
-from tests.support.real_cluster import RealStage
 
 READ = [Permission("apps", "deployments", "get")]
 
@@ -108,42 +107,40 @@ async def test_a_job_completes_and_another_fails(stage: Stage) -> None:
     await stage.until("Job", "bad", lambda found: _has(found, "Failed"))
 
 
-async def test_containers_have_logs_the_previous_ones_too(real_stage: RealStage) -> None:
+async def test_containers_have_logs_the_previous_ones_too(stage: Stage) -> None:
     told = {LOGS: "one\ntwo\nthree\n", PREVIOUS_LOGS: "fatal: no disk\n"}
-    await real_stage.workload("checkout", replicas=1, annotations=told)
-    await real_stage.rolled_out("checkout")
-    (pod,) = await real_stage.pods("checkout")
-    path = f"/api/v1/namespaces/{real_stage.namespace}/pods/{pod['metadata']['name']}/log?container=app"
-    assert await _text(real_stage, f"{path}&tailLines=2") == "two\nthree\n"
-    assert await _text(real_stage, f"{path}&limitBytes=5") == "one\nt"
+    await stage.workload("checkout", replicas=1, annotations=told)
+    await stage.rolled_out("checkout")
+    (pod,) = await stage.pods("checkout")
+    path = f"/api/v1/namespaces/{stage.namespace}/pods/{pod['metadata']['name']}/log?container=app"
+    assert await _text(stage, f"{path}&tailLines=2") == "two\nthree\n"
+    assert await _text(stage, f"{path}&limitBytes=5") == "one\nt"
     with pytest.raises(RefusedError, match=r"previous terminated container .* not found") as refused:
-        await real_stage.request("GET", f"{path}&previous=true")
+        await stage.request("GET", f"{path}&previous=true")
     assert refused.value.status == 400
-    await real_stage.sicken("checkout", "crash-loop")
-    await real_stage.until("Pod", pod["metadata"]["name"], _crash_loops)
-    assert await _text(real_stage, f"{path}&previous=true") == "fatal: no disk\n"
+    await stage.sicken("checkout", "crash-loop")
+    await stage.until("Pod", pod["metadata"]["name"], _crash_loops)
+    assert await _text(stage, f"{path}&previous=true") == "fatal: no disk\n"
 
 
-async def test_commands_are_run_by_websocket(real_stage: RealStage) -> None:
+async def test_commands_are_run_by_websocket(stage: Stage) -> None:
     script = {"df": {"stdout": "100%\n", "stderr": "warning\n", "code": 3}}
-    await real_stage.workload("checkout", replicas=1, annotations={EXEC: json.dumps(script)})
-    await real_stage.rolled_out("checkout")
-    assert await _execute(real_stage, "df", "-h") == ("100%\n", "warning\n", 3)
-    assert await _execute(real_stage, "echo", "a b") == ("echo a b\n", "", 0)
+    await stage.workload("checkout", replicas=1, annotations={EXEC: json.dumps(script)})
+    await stage.rolled_out("checkout")
+    assert await _execute(stage, "df", "-h") == ("100%\n", "warning\n", 3)
+    assert await _execute(stage, "echo", "a b") == ("echo a b\n", "", 0)
 
 
-async def test_a_claim_is_bound_and_grows_where_its_class_allows_it(real_stage: RealStage) -> None:
-    name = f"{real_stage.namespace}-fast"
-    await real_stage.create(
+async def test_a_claim_is_bound_and_grows_where_its_class_allows_it(stage: Stage) -> None:
+    name = f"{stage.namespace}-fast"
+    await stage.create(
         {"kind": "StorageClass", "metadata": {"name": name}, "provisioner": PROVISIONER, "allowVolumeExpansion": True}
     )
     spec = {"storageClassName": name, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    await real_stage.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec})
-    await real_stage.until("PersistentVolumeClaim", "data", lambda found: found["status"].get("phase") == "Bound")
-    await real_stage.patch("PersistentVolumeClaim", "data", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
-    await real_stage.until(
-        "PersistentVolumeClaim", "data", lambda found: found["status"]["capacity"] == {"storage": "2Gi"}
-    )
+    await stage.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec})
+    await stage.until("PersistentVolumeClaim", "data", lambda found: found["status"].get("phase") == "Bound")
+    await stage.patch("PersistentVolumeClaim", "data", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
+    await stage.until("PersistentVolumeClaim", "data", lambda found: found["status"]["capacity"] == {"storage": "2Gi"})
 
 
 async def test_a_node_of_ones_own_takes_ones_own_pods_and_can_be_spoiled(stage: Stage) -> None:
