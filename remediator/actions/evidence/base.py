@@ -1,6 +1,6 @@
 """What evidence is: text for people, read from one target's surroundings, redacted and cut before anybody keeps it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -8,6 +8,8 @@ from remediator.actions.base import ActionParams
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.pod_state import PodState
 from remediator.clients.permissions import Permission
+from remediator.errors import RemediatorError
+from remediator.redaction import redacted
 from remediator.targets import Target
 
 
@@ -68,6 +70,20 @@ class Evidence(Protocol):
     def fit(self, text: str) -> str:
         """The text redacted, and cut where this kind says least."""
         ...
+
+
+def in_part(found: Sequence[str | BaseException]) -> list[str]:
+    """What was read of several things, and once why the rest was not.
+
+    Raises:
+        RemediatorError: nothing was read at all.
+    """
+    failed = [one for one in found if isinstance(one, BaseException)]
+    foreign = [one for one in failed if not isinstance(one, RemediatorError)]
+    if foreign or len(failed) == len(found):
+        raise (foreign or failed)[0]
+    told = [one for one in found if isinstance(one, str) and one]
+    return [*told, f"{len(failed)} of {len(found)} could not be read: {redacted(str(failed[0]))}"] if failed else told
 
 
 def as_evidence(pieces: tuple[Piece, ...]) -> Mapping[str, Any]:

@@ -49,9 +49,12 @@ async def collect(kubernetes: KubernetesClient, target: Target, named: Named) ->
 
 
 async def look(kind: Evidence, kubernetes: KubernetesClient, target: Target, params: ActionParams) -> Piece:
-    """One kind alone."""
+    """One kind alone, for a step that does nothing else: what it could not read at all it has not done."""
     until = asyncio.get_running_loop().time() + WITHIN_S
-    return await _piece(kind, await _scene(kubernetes, target, until), params, until)
+    scene = await _scene(kubernetes, target, until)
+    if scene.unread:
+        return Piece(kind.name, redacted(scene.unread), read=False)
+    return await _piece(kind, scene, params, until)
 
 
 def permissions(kind: str, named: Named) -> tuple[Permission, ...]:

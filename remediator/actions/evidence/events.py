@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene
+from remediator.actions.evidence.base import Scene, in_part
 from remediator.clients.kubernetes.event_log import permission_for_events
 from remediator.clients.permissions import Permission
-from remediator.errors import RemediatorError
 from remediator.redaction import last_of, redacted
 from remediator.targets import CLUSTER_SCOPED
 
@@ -50,12 +49,8 @@ class Events:
             return_exceptions=True,
         )
         told = {event for one in found if not isinstance(one, BaseException) for event in one}
-        failed = [one for one in found if isinstance(one, BaseException)]
-        if any(not isinstance(one, RemediatorError) for one in failed) or (failed and not told):
-            raise failed[0]
         lines = [str(event) for event in sorted(told, key=lambda event: event.at)[-params.newest :]]
-        if failed:
-            lines.append(f"some could not be read: {failed[0]}")
+        lines += in_part([one if isinstance(one, BaseException) else "" for one in found])
         return "\n".join(lines) or "none was told within the last hour or so"
 
     def fit(self, text: str) -> str:

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene
+from remediator.actions.evidence.base import Scene, in_part
 from remediator.clients.kubernetes.pod_logs import READ_LOGS
 from remediator.clients.kubernetes.pod_state import PodState
 from remediator.clients.permissions import Permission
-from remediator.errors import FactsMissingError, RemediatorError
+from remediator.errors import FactsMissingError
 from remediator.redaction import last_of, redacted
 
 _PODS = 3
@@ -49,11 +49,11 @@ class Logs:
         if not wanted:
             raise FactsMissingError(scene.without_pods if not scene.pods else "no container has started yet")
         each = _MOST // len(wanted)
-        return "\n".join(
-            await asyncio.gather(
-                *(_section(scene, pod, container, params.lines, each, previous=run) for pod, container, run in wanted)
-            )
+        found = await asyncio.gather(
+            *(_section(scene, pod, container, params.lines, each, previous=run) for pod, container, run in wanted),
+            return_exceptions=True,
         )
+        return "\n".join(in_part(found))
 
     def fit(self, text: str) -> str:
         return text  # each section was, so that no log crowds the others out
@@ -61,10 +61,7 @@ class Logs:
 
 async def _section(scene: Scene, pod: PodState, container: str, lines: int, most: int, *, previous: bool) -> str:
     title = f"== {pod.name} {container}{', before its last restart' if previous else ''}"
-    try:
-        text = await scene.kubernetes.pod_logs.last_lines(pod, container, lines, previous=previous)
-    except RemediatorError as error:
-        return f"{title}: not read: {redacted(str(error))}"
+    text = await scene.kubernetes.pod_logs.last_lines(pod, container, lines, previous=previous)
     return f"{title}\n{last_of(redacted(text.rstrip()), most) or '(nothing)'}"
 
 

@@ -4,11 +4,11 @@ import asyncio
 from typing import Any, ClassVar
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene
+from remediator.actions.evidence.base import Scene, in_part
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.node_conditions import READ_NODE
 from remediator.clients.permissions import Permission
-from remediator.errors import FactsMissingError, RemediatorError
+from remediator.errors import FactsMissingError
 from remediator.redaction import first_of, redacted
 
 _NODES = 3
@@ -38,7 +38,8 @@ class NodesConcerned:
         names = [scene.target.name] if scene.target.kind == "node" else list(of_pods)[:_NODES]
         if not names:
             raise FactsMissingError("no pod of it runs on a node" if scene.pods else scene.without_pods)
-        return "\n".join(await asyncio.gather(*(_conditions(scene, name) for name in names)))
+        found = await asyncio.gather(*(_conditions(scene, name) for name in names), return_exceptions=True)
+        return "\n".join(in_part(found))
 
     def fit(self, text: str) -> str:
         return first_of(redacted(text), _MOST)
@@ -49,6 +50,4 @@ async def _conditions(scene: Scene, name: str) -> str:
         found = await scene.kubernetes.node_states.of(name)
     except TargetNotFoundError:
         return f"{name}: there is no such node any more"
-    except RemediatorError as error:
-        return f"{name}: not read: {error}"
     return "\n".join([f"{name}:", *(f"  {line}" for line in found.lines)])

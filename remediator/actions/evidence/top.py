@@ -4,12 +4,12 @@ import asyncio
 from typing import Any, ClassVar
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene
+from remediator.actions.evidence.base import Scene, in_part
 from remediator.clients.kubernetes.errors import NoSuchApiError, TargetNotFoundError
 from remediator.clients.kubernetes.pod_metrics import READ_METRICS
 from remediator.clients.kubernetes.pod_state import PodState
 from remediator.clients.permissions import Permission
-from remediator.errors import FactsMissingError, RemediatorError
+from remediator.errors import FactsMissingError
 from remediator.redaction import first_of, redacted
 
 _PODS = 5
@@ -37,10 +37,10 @@ class Top:
         del params
         if not scene.pods:
             raise FactsMissingError(scene.without_pods)
-        try:
-            return "\n".join(await asyncio.gather(*(_usage(scene, pod) for pod in scene.pods[:_PODS])))
-        except NoSuchApiError:
+        found = await asyncio.gather(*(_usage(scene, pod) for pod in scene.pods[:_PODS]), return_exceptions=True)
+        if any(isinstance(one, NoSuchApiError) for one in found):
             return "the cluster has no metrics API (metrics.k8s.io)"
+        return "\n".join(in_part(found))
 
     def fit(self, text: str) -> str:
         return first_of(redacted(text), _MOST)
@@ -49,9 +49,5 @@ class Top:
 async def _usage(scene: Scene, pod: PodState) -> str:
     try:
         return f"{pod.name}: {'; '.join(map(str, await scene.kubernetes.pod_metrics.of(pod)))}"
-    except NoSuchApiError:
-        raise
     except TargetNotFoundError:
         return f"{pod.name}: not measured yet"
-    except RemediatorError as error:
-        return f"{pod.name}: not read: {error}"
