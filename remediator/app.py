@@ -21,6 +21,7 @@ from remediator.actions import ACTIONS
 from remediator.alerts.severity import DEFAULT_LABEL_VALUES, Severity
 from remediator.channels.pagerduty import PagerDuty
 from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.http_probe import HttpProbe
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
@@ -154,7 +155,12 @@ class App:
 
         session = await self._cleanups.enter_async_context(aiohttp.ClientSession())
         alertmanagers = self._alertmanagers(session)
-        worlds = Worlds(kubernetes=clusters, prometheus=self._prometheus(session), alertmanagers=alertmanagers)
+        worlds = Worlds(
+            kubernetes=clusters,
+            prometheus=self._prometheus(session),
+            alertmanagers=alertmanagers,
+            http=HttpProbe(),
+        )
         surveyor = Surveyor(settings=settings, worlds=worlds, lacking=permissions.lacking)
         intake = Intake(
             store=store,

@@ -11,6 +11,7 @@ from remediator.conditions.cnpg_healthy import CnpgHealthy
 from remediator.conditions.cnpg_primary_changed import CnpgPrimaryChanged
 from remediator.conditions.cnpg_standby_streaming import CnpgStandbyStreaming
 from remediator.conditions.disruption_allowed import DisruptionAllowed
+from remediator.conditions.http_ok import HttpOk
 from remediator.conditions.job_complete import JobComplete
 from remediator.conditions.job_running import JobRunning
 from remediator.conditions.node_empty import NodeEmpty
@@ -26,6 +27,7 @@ from remediator.conditions.volume_expandable import VolumeExpandable
 from remediator.conditions.volume_resized import VolumeResized
 
 CONDITIONS: Final[tuple[Condition, ...]] = (
+    HttpOk(),
     AlertResolved(),
     Promql(),
     ReplicasReady(),

@@ -6,7 +6,7 @@ A condition looks once. Waiting, holding and deadlines are the run machine's.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,9 @@ from remediator.clients.permissions import Permission
 from remediator.clients.prometheus import PrometheusClient
 from remediator.runs.plan import Plan
 from remediator.targets import Target
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    from remediator.clients.http_probe import HttpProbe
 
 
 class ConditionParams(BaseModel):
@@ -79,6 +82,7 @@ class World:
     kubernetes: KubernetesClient
     prometheus: PrometheusClient | None
     alertmanager: AlertmanagerPeers | None
+    http: "HttpProbe | None" = None
 
 
 class Condition(Protocol):

@@ -1,11 +1,15 @@
 """The clients of every place that settings name, as the actions and conditions of one run get them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from remediator.clients.alertmanager import AlertmanagerPeers
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.prometheus import PrometheusClient
 from remediator.conditions.base import World
+
+if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
+    from remediator.clients.http_probe import HttpProbe
 
 
 class Worlds:
@@ -17,14 +21,16 @@ class Worlds:
         kubernetes: Mapping[str, KubernetesClient],
         prometheus: Mapping[str, PrometheusClient],
         alertmanagers: Mapping[str, AlertmanagerPeers],
+        http: "HttpProbe | None" = None,
     ) -> None:
         self._kubernetes = kubernetes
         self._prometheus = prometheus
         self._alertmanagers = alertmanagers
+        self._http = http
 
     def of(self, cluster: str, source: str) -> World | None:
         """The clients for one cluster and source; None for a cluster that has no client."""
         kubernetes = self._kubernetes.get(cluster)
         if kubernetes is None:
             return None
-        return World(kubernetes, self._prometheus.get(cluster), self._alertmanagers.get(source))
+        return World(kubernetes, self._prometheus.get(cluster), self._alertmanagers.get(source), self._http)

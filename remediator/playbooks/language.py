@@ -28,6 +28,7 @@ BUILT_ACTIONS = frozenset(
 )
 BUILT_CONDITIONS = frozenset(
     {
+        "http_ok",
         "rollout_complete",
         "replicas_ready",
         "alert_resolved",
