@@ -20,7 +20,7 @@ from tests.controlplane.recipes import KUBERNETES
 from tests.controlplane.server import ControlPlane
 from tests.controlplane.toolchain import BuildError
 
-DIRECTORY = "REMEDIATOR_TEST_BED"
+DIRECTORY = "TEST_BED_OF_REMEDIATOR"
 """Environment variable: the directory of this run's test bed; workers have it from the process that started them."""
 _ROOT = Path(__file__).parents[2]
 _START_WITHIN_S = 120.0
@@ -37,7 +37,7 @@ class Owner:
 
     def __init__(self) -> None:
         self._directory: Path | None = None
-        if DIRECTORY not in os.environ:
+        if not (Path(os.environ.get(DIRECTORY, "")) / "ready.json").is_file():
             self._directory = Path(tempfile.mkdtemp(prefix="remediator-test-bed-"))
             os.mkfifo(self._directory / "alive")
             # Also for reading, or else opening would wait for a reader.
