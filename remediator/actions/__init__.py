@@ -13,6 +13,7 @@ from remediator.actions.kubernetes.drain import Drain
 from remediator.actions.kubernetes.evict_pod import EvictPod
 from remediator.actions.kubernetes.exec import Exec
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
+from remediator.actions.kubernetes.hpa_bounds import HpaBounds
 from remediator.actions.kubernetes.postgres_switchover import PostgresSwitchover
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
@@ -28,6 +29,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     RolloutRestart(),
     RolloutUndo(),
     Scale(),
+    HpaBounds(),
     ExpandVolume(),
     Cordon(),
     DeletePod(),

@@ -16,6 +16,7 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.rollout_restart",
         "kubernetes.rollout_undo",
         "kubernetes.scale",
+        "kubernetes.hpa_bounds",
         "kubernetes.expand_volume",
         "kubernetes.cordon",
         "kubernetes.delete_pod",
@@ -71,7 +72,6 @@ TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.
 
 ACTIONS = BUILT_ACTIONS | {
     "wait",
-    "kubernetes.hpa_bounds",
     "kubernetes.scale_namespace",
     "kubernetes.restore_namespace",
     "kubernetes.exec",

@@ -6,6 +6,7 @@ the rest of the rollout until somebody takes it away.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from remediator.actions.base import ActionContext, Applied
 from remediator.clients.kubernetes.errors import BudgetExhaustedError, ConflictError, TargetNotFoundError
@@ -19,12 +20,6 @@ from remediator.runs.plan import Plan
 
 REVISION_LABEL = "controller-revision-hash"
 EVICTED_FROM = frozenset({"statefulset", "daemonset"})
-
-PERMISSIONS: tuple[Permission, ...] = (
-    RESOURCES["pod"].permission("list"),
-    RESOURCES["pod"].permission("create", "eviction"),
-)
-"""Beside those of the workload and its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,32 @@ def left_over(workload: Workload, revision: str, pods: Sequence[SinglePod]) -> L
     if others:
         return Left(tuple(old), None, f"{others} of its other pods are not ready yet")
     return Left(tuple(old), old[0])
+
+
+class Evicting(Protocol):
+    """Parameters of an action that may evict."""
+
+    @property
+    def evict_old_pods(self) -> bool: ...
+
+
+def evicts(kind: str, params: Evicting) -> bool:
+    """Are pods to be evicted? A Deployment replaces all of its own."""
+    return params.evict_old_pods and kind in EVICTED_FROM
+
+
+def permissions(kind: str, params: Evicting) -> tuple[Permission, ...]:
+    """Beside those of the workload and its history."""
+    pod = RESOURCES["pod"]
+    return (pod.permission("list"), pod.permission("create", "eviction")) if evicts(kind, params) else ()
+
+
+async def any_left(ctx: ActionContext, workload: Workload, params: Evicting) -> bool:
+    """Is the template written and not yet all of the rest done? Raises FactsMissingError."""
+    if not evicts(workload.kind, params):
+        return False
+    left = await look_left(ctx, workload)
+    return left is None or bool(left.old)
 
 
 async def look_left(ctx: ActionContext, workload: Workload) -> Left | None:

@@ -57,8 +57,12 @@ class RolloutRestart:
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         workload, history = RESOURCES[kind], RESOURCES[HISTORY[kind]]
-        evictions = old_pods.PERMISSIONS if _evicts(kind, params) else ()
-        return (*read_workload(kind), workload.permission("patch"), history.permission("list"), *evictions)
+        return (
+            *read_workload(kind),
+            workload.permission("patch"),
+            history.permission("list"),
+            *old_pods.permissions(kind, params),
+        )
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         del params
@@ -84,7 +88,7 @@ class RolloutRestart:
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
-        evicts = _evicts(plan.target.kind, Params.model_validate(plan.params))
+        evicts = old_pods.evicts(plan.target.kind, Params.model_validate(plan.params))
 
         async def present(workload: Workload) -> Dependencies:
             if evicts and await ctx.kubernetes.workloads.restart_marked_by(workload, intent_id):
@@ -113,7 +117,7 @@ class RolloutRestart:
                     Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to be restarted is gone"
                 )
             marked = await ctx.kubernetes.workloads.restart_marked_by(workload, intent_id)
-            partly = marked and await self._pods_left(ctx, plan, workload)
+            partly = marked and await old_pods.any_left(ctx, workload, Params.model_validate(plan.params))
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         where = f"annotation {INTENT}={intent_id}"
@@ -123,12 +127,6 @@ class RolloutRestart:
             partly=partly,
         )
 
-    async def _pods_left(self, ctx: ActionContext, plan: Plan, workload: Workload) -> bool:
-        if not _evicts(workload.kind, Params.model_validate(plan.params)):
-            return False
-        left = await old_pods.look_left(ctx, workload)
-        return left is None or bool(left.old)
-
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied  # the read is newer than our write, so its generation is ours or a later one
         try:
@@ -137,7 +135,7 @@ class RolloutRestart:
             return Look(Answer.UNKNOWN, str(error))
         if workload.uid != plan.uid:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again since")
-        rollout = rollout_of(workload, by_hand=_evicts(workload.kind, Params.model_validate(plan.params)))
+        rollout = rollout_of(workload, by_hand=old_pods.evicts(workload.kind, Params.model_validate(plan.params)))
         return Look(answer_of(rollout.done), rollout.reason)
 
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
@@ -147,10 +145,6 @@ class RolloutRestart:
 
 def _present(workload: Workload) -> Dependencies:
     return {"uid": workload.uid, "template": workload.template_hash, "paused": workload.paused}
-
-
-def _evicts(kind: str, params: Params) -> bool:
-    return params.evict_old_pods and kind in old_pods.EVICTED_FROM
 
 
 def _reach(workload: Workload) -> str:

@@ -63,8 +63,12 @@ class RolloutUndo:
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         workload, history = RESOURCES[kind], RESOURCES[HISTORY[kind]]
-        evictions = old_pods.PERMISSIONS if _evicts(kind, params) else ()
-        return (*read_workload(kind), workload.permission("patch"), history.permission("list"), *evictions)
+        return (
+            *read_workload(kind),
+            workload.permission("patch"),
+            history.permission("list"),
+            *old_pods.permissions(kind, params),
+        )
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:
         del params
@@ -73,7 +77,7 @@ class RolloutUndo:
     async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
         workload = await target_of_plan(ctx, target, self.target_kinds)
         history = await ctx.kubernetes.workloads.revisions(workload)
-        if ctx.own_changes and _is_back(workload) and _evicts(target.kind, params):
+        if ctx.own_changes and _is_back(workload) and old_pods.evicts(target.kind, params):
             return self._rest_of(workload, params)
         _refuse_what_would_not_roll(workload, params)
         found = way_back(workload, history, to_revision=params.to_revision, same_images=params.same_images == "accept")
@@ -125,7 +129,7 @@ class RolloutUndo:
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
-        evicts = _evicts(plan.target.kind, Params.model_validate(plan.params))
+        evicts = old_pods.evicts(plan.target.kind, Params.model_validate(plan.params))
         kept: dict[str, Revision] = {}
 
         async def present(workload: Workload) -> Dependencies:
@@ -169,7 +173,7 @@ class RolloutUndo:
                 return Look(
                     Answer.YES,
                     f"annotation {INTENT}={intent_id} is on {plan.target.short} or a revision of it",
-                    partly=await self._pods_left(ctx, plan, workload),
+                    partly=await old_pods.any_left(ctx, workload, Params.model_validate(plan.params)),
                 )
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
@@ -180,12 +184,6 @@ class RolloutUndo:
             return Look(Answer.UNKNOWN, f"{writer.name} wrote spec.template at {written_at:%H:%M:%S}Z, after we began")
         return Look(Answer.NO, f"annotation {INTENT}={intent_id} is nowhere on {plan.target.short} or a revision of it")
 
-    async def _pods_left(self, ctx: ActionContext, plan: Plan, workload: Workload) -> bool:
-        if not _evicts(workload.kind, Params.model_validate(plan.params)):
-            return False
-        left = await old_pods.look_left(ctx, workload)
-        return left is None or bool(left.old)
-
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied  # the read is newer than our write, so its generation is ours or a later one
         try:
@@ -194,7 +192,7 @@ class RolloutUndo:
             return Look(Answer.UNKNOWN, str(error))
         if workload.uid != plan.uid:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again since")
-        rollout = rollout_of(workload, by_hand=_evicts(workload.kind, Params.model_validate(plan.params)))
+        rollout = rollout_of(workload, by_hand=old_pods.evicts(workload.kind, Params.model_validate(plan.params)))
         return Look(answer_of(rollout.done), rollout.reason)
 
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
@@ -207,7 +205,9 @@ class RolloutUndo:
             return None
         left, to = plan.memory["left"], plan.memory["to"]
         params = Params.model_validate(plan.params)
-        if _templates(workload) == (left, to) and _evicts(workload.kind, params):  # put back, save for some of its pods
+        if _templates(workload) == (left, to) and old_pods.evicts(
+            workload.kind, params
+        ):  # put back, save for some of its pods
             return self._rest_of(workload, params)
         if _templates(workload) != (to, left) or workload.annotations.get(INTENT) != intent_id:
             return None
@@ -229,10 +229,6 @@ def _is_back(workload: Workload) -> bool:
     writer = last_writer(workload.managers, *_TEMPLATE)
     ours = writer is not None and writer.name == FIELD_MANAGER
     return ours and UNDONE in workload.annotations and workload.intent != workload.annotations.get(INTENT)
-
-
-def _evicts(kind: str, params: Params) -> bool:
-    return params.evict_old_pods and kind in old_pods.EVICTED_FROM
 
 
 def _images(present: Revision, to: Revision) -> tuple[Change, ...]:

@@ -17,11 +17,12 @@ class Autoscalers(Part):
         found = await self._list("horizontalpodautoscaler", workload.target.namespace)
         return understood(
             workload.target,
-            lambda: tuple(autoscaler_from(item) for item in found if _scales(item, workload.target)),
+            lambda: tuple(autoscaler_from(item) for item in found if scales(item, workload.target)),
         )
 
 
-def _scales(document: Mapping[str, Any], target: Target) -> bool:
+def scales(document: Mapping[str, Any], target: Target) -> bool:
+    """Is this autoscaler aimed at the workload?"""
     aimed = document["spec"]["scaleTargetRef"]
     group = str(aimed.get("apiVersion") or "apps/v1").partition("/")[0]
     return (group, str(aimed["kind"]).lower(), aimed["name"]) == ("apps", target.kind, target.name)

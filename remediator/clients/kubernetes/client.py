@@ -9,6 +9,7 @@ from typing import Any
 from remediator.clients.kubernetes.access import Access
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
+from remediator.clients.kubernetes.bounds import AutoscalerBounds
 from remediator.clients.kubernetes.budgets import Budgets
 from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.event_log import EventLog
@@ -39,6 +40,7 @@ class KubernetesClient:
         self.workloads = Workloads(api, cluster=name, clock=clock)
         self.pods = Pods(api, cluster=name, clock=clock)
         self.autoscalers = Autoscalers(api, cluster=name, clock=clock)
+        self.bounds = AutoscalerBounds(api, cluster=name, clock=clock)
         self.owners = Owners(api, cluster=name, clock=clock)
         self.single_pods = SinglePods(api, cluster=name, clock=clock)
         self.budgets = Budgets(api, cluster=name, clock=clock)

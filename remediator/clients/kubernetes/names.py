@@ -43,6 +43,7 @@ RESOURCES = {
     "cronjob": Resource("batch", "v1", "cronjobs"),
     "job": Resource("batch", "v1", "jobs"),
     "horizontalpodautoscaler": Resource("autoscaling", "v2", "horizontalpodautoscalers"),
+    "scaledobject": Resource("keda.sh", "v1alpha1", "scaledobjects"),
     "poddisruptionbudget": Resource("policy", "v1", "poddisruptionbudgets"),
     "postgrescluster": Resource("postgresql.cnpg.io", "v1", "clusters"),
 }

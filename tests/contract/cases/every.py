@@ -1,6 +1,7 @@
 """Every case of every action, an explicit list."""
 
 from tests.contract.cases import (
+    autoscaler_cases,
     job_cases,
     look_cases,
     node_cases,
@@ -12,6 +13,7 @@ from tests.contract.cases import (
 
 CASES = (
     *workload_cases.CASES,
+    *autoscaler_cases.CASES,
     *look_cases.CASES,
     *volume_cases.CASES,
     *job_cases.CASES,
