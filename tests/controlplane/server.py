@@ -132,6 +132,7 @@ def _apiserver(directory: Path, plane: ControlPlane, etcd_url: str, port: int) -
         "--kubelet-preferred-address-types=InternalIP",
         f"--audit-policy-file={policy}",
         f"--audit-log-path={plane.audit_log}",
+        "--audit-log-maxsize=100000",  # megabytes: nothing is rotated away from under a reader
     ]
 
 

@@ -35,6 +35,8 @@ class RealStage(Stage):
 
     def __post_init__(self) -> None:
         self.url, self.is_real = self.plane.url, True
+        log = self.plane.audit_log
+        self._audit_from = log.stat().st_size if log.exists() else 0
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=self.plane.tls())
@@ -83,7 +85,10 @@ class RealStage(Stage):
         await self.request("GET", mark)
         found: list[Asked] = []
         with self.plane.audit_log.open() as log:
+            log.seek(self._audit_from)
             for line in log:
+                if self.namespace not in line:
+                    continue
                 event = json.loads(line)
                 if event["requestURI"] == mark:
                     break
