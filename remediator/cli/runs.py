@@ -41,7 +41,7 @@ app = typer.Typer(
 def show(
     run: Annotated[str | None, typer.Argument(metavar="[ID]", help="one run; without it all, newest first")] = None,
     state: Annotated[
-        str | None, typer.Option("--state", help="approval, ready, running, waiting, needs_person or ended")
+        str | None, typer.Option("--state", help="approval, scheduled, ready, running, waiting, needs_person or ended")
     ] = None,
     incident: Annotated[str | None, typer.Option("--incident", help="only of this incident")] = None,
     limit: LimitOption = 100,
@@ -66,7 +66,7 @@ def show(
         (
             one["id"],
             coloured(one["state"]),
-            coloured(one["outcome"]),
+            coloured(one["outcome"]) if one["due_at"] is None else f"due {when(one['due_at'])}",
             one["playbook"],
             one["target"],
             when(one["created_at"]),

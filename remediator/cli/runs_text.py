@@ -13,6 +13,8 @@ def show_run(detail: dict[str, Any]) -> None:
     line(("Run ", "bold"), (run["id"], "bold"), "  ", coloured(run["state"]), outcome)
     line(f"  {run['playbook']} on {run['target']}, mode {run['mode']}, incident {run['incident_id']}")
     line(f"  admitted {when(run['created_at'])}" + (f", ended {when(run['ended_at'])}" if run["ended_at"] else ""))
+    if run["due_at"]:
+        line(f"  due {when(run['due_at'])}; until then it holds nothing, and `remediator cancel` makes the change stay")
     if run["reason"]:
         line(f"  {run['reason']}")
     if run["cancel_at"] and run["state"] != "ended":

@@ -86,6 +86,7 @@ def _run(run: RunRow, story: Story) -> RunLine:
         state=run.state,
         outcome=run.outcome,
         reason=run.reason,
+        reverses=run.cursor.get("reverses") is not None,
         created_at=run.created_at,
         ended_at=run.ended_at,
         steps=tuple(_step(step) for step in story.steps.get(run.id, ())),

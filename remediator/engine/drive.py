@@ -9,7 +9,7 @@ import structlog
 
 from remediator.answers import Answer
 from remediator.conditions.ask import ask
-from remediator.engine import facts
+from remediator.engine import facts, reverse
 from remediator.engine.admission import shape_of
 from remediator.engine.escalator import judge_incident
 from remediator.engine.evidence import EvidenceKeeper, seen_by_step
@@ -141,14 +141,14 @@ class Drive:
                     now=now,
                 )
                 if self._playbook.remedies[self._cursor.remedy].writes:
-                    await ledger.mark_changed(tx, self._run.id, now)
+                    await ledger.mark_changed(tx, self._cursor.reverses or self._run.id, now)
                 again = "" if self._cursor.attempts == 1 else f" (attempt {self._cursor.attempts})"
                 await self._event(tx, "step_begun", f"{self._cursor.direction}: {plan.summary}{again}", now)
         if stopped is not None:
             reason = stopped.reason if isinstance(stopped, Denied) else f"cancelled by {stopped.by}"
             return await self._tell(stopped, f"not begun: {reason}")
         self._plan = plan
-        if self._run.changed_at is None and self._cursor.attempts == 1:
+        if self._run.changed_at is None and self._cursor.attempts == 1 and self._cursor.reverses is None:
             self._tools.metrics.alert_to_first_call.observe((now - received_at).total_seconds())
         log.info("step_begun", step=plan.action, target=self._run.target, attempt=self._cursor.attempts)
         return command
@@ -159,10 +159,12 @@ class Drive:
         plan, intent = self._plan, self._intent
         done = await self._steps.apply(plan, intent, self._lease.permit)
         async with self._store.begin(Tx.END_STEP) as tx:
-            now = self._now
-            self._cursor, command = machine.advance(self._cursor, done.event, self._shape, now)
+            now, begun = self._now, self._cursor
+            self._cursor, command = machine.advance(begun, done.event, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             await journal.settle(tx, intent, state=done.state, now=now, applied=done.applied, error=done.error)
+            if done.event is Applied.DONE:
+                await self._follow_up(tx, begun, now)
             await self._event(tx, f"step_{done.state}", _told(done, plan), now, seen_by_step(done.applied))
         log.info("step_applied", step=plan.action, target=self._run.target, result=done.state, error=done.error)
         return command
@@ -176,13 +178,15 @@ class Drive:
             return None
         look = await self._steps.landed(step)
         async with self._store.begin(Tx.END_STEP) as tx:
-            now = self._now
+            now, begun = self._now, self._cursor
             landed = Applied.PARTLY if look.partly and look.answer is Answer.YES else look.answer
-            self._cursor, command = machine.advance(self._cursor, landed, self._shape, now)
+            self._cursor, command = machine.advance(begun, landed, self._shape, now)
             await runs.move(tx, self._run, self._cursor)
             state = {Answer.YES: "done", Answer.NO: "failed", Answer.UNKNOWN: "unsettled"}[look.answer]
             found = f"landed {look.answer}: {look.seen}"
             await journal.settle(tx, step.intent_id, state=state, now=now, error=found)
+            if landed is Answer.YES:
+                await self._follow_up(tx, begun, now)
             if step.error != found:  # a look that shows the same again is no news
                 await self._event(tx, "step_looked_at", f"did {step.action} happen? {look.answer}: {look.seen}", now)
         log.info("step_looked_at", step=step.action, answer=str(look.answer), seen=look.seen)
@@ -228,6 +232,7 @@ class Drive:
             return await self._tell(said, f"{answer['by']} answered {said.value}: {answer['reason']}")
         async with self._store.begin(Tx.ADVANCE_RUN) as tx:
             now = self._now
+            self._run = replace(self._run, incident_id=await reverse.call(tx, self._run, self._cursor, now))
             await runs.park(tx, self._run, self._cursor, wake_at=None, state="needs_person")
             await self._event(tx, "needs_person", f"a person is needed: {self._cursor.note}", now)
             await self._judge(tx, now)
@@ -251,6 +256,8 @@ class Drive:
             await runs.move(tx, self._run, self._cursor, **taken)
             if event in _SETTLED_BY_WORD:
                 await journal.settle(tx, intent, state=_SETTLED_BY_WORD[event], now=now, error=said)
+            if event is PersonSaid.LANDED:
+                await self._follow_up(tx, before, now)
             await self._event(tx, "looked" if isinstance(event, Answer) else "moved", said, now)
         return command
 
@@ -301,6 +308,10 @@ class Drive:
     async def _judge(self, tx: Connection, now: datetime) -> None:
         named = self._tools.playbooks().get
         await judge_incident(tx, self._run.incident_id, now=now, settings=self._tools.settings, playbook_named=named)
+
+    async def _follow_up(self, tx: Connection, settled: Cursor, now: datetime) -> None:
+        """The step at which ``settled`` stands is done."""
+        await reverse.follow(tx, self._run, self._playbook, settled, settings=self._tools.settings, now=now)
 
     async def _event(
         self, tx: Connection, event: str, text: str, now: datetime, detail: Mapping[str, Any] | None = None

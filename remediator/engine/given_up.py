@@ -1,9 +1,11 @@
 """Runs that cannot be driven on because remediator itself fails on them: left for a moment, then ended or given to a person (S19)."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
+from remediator.engine import reverse
 from remediator.engine.tools import Tools
 from remediator.runs import machine
 from remediator.runs.cursor import Cursor
@@ -42,6 +44,7 @@ async def give_up(tools: Tools, run: RunRow, why: str) -> None:
             await episodes.wake_incident(tx, row.incident_id, now)
             event, text = "run_ended", f"{row.playbook} ended {cursor.outcome}: {cursor.note}"
         else:
+            row = replace(row, incident_id=await reverse.call(tx, row, cursor, now))
             await runs.park(tx, row, cursor, wake_at=None, state="needs_person")
             event, text = "needs_person", f"a person is needed: {cursor.note}"
         await incidents.add_event(tx, row.incident_id, row.id, now, event, text, None)

@@ -27,7 +27,6 @@ from remediator.store.runs import RunRow
 
 log = structlog.get_logger(__name__)
 
-_IN_HAND = ("approval", *runs.ACTIVE_STATES)
 _ALL_RUNS = 10_000
 
 
@@ -120,6 +119,8 @@ class Operations:
         if run.cancel_at is not None:
             return Ordered(run_id, f"cancel was asked before,{_at(run.cancel_at)} by {run.cancel_by}")
         left = "nothing was changed" if run.changed_at is None else "what was begun is settled and looked at once"
+        if run.due_at is not None:
+            left = "what was made for a time stays"
         return Ordered(run_id, f"cancelling: nothing more is begun, {left}")
 
     async def answer(self, run_id: str, said: str, by: str, reason: str) -> Ordered:
@@ -237,7 +238,7 @@ class Operations:
 
     async def _in_hand(self, connection: Connection, scope: str) -> list[RunRow]:
         """Runs in this scope that have not ended: in their stories the pause must be seen."""
-        found = await runs.listing(connection, states=_IN_HAND, limit=_ALL_RUNS)
+        found = await runs.listing(connection, states=runs.IN_HAND_STATES, limit=_ALL_RUNS)
         return [run for run in found if scope in pauses.scopes_of(run.playbook, run.where)]
 
     async def _tell(

@@ -53,7 +53,7 @@ class Recheck:
         if episode is not None and cursor.direction == "apply":  # a yes can come an hour after the last delivery
             await confirmed(self._tools, episode, [self._playbook])
         untouched_since = cursor.since if request is None else request["answered_at"] or cursor.since
-        if not cursor.changed and now - untouched_since > _UNTOUCHED:
+        if cursor.direction == "apply" and not cursor.changed and now - untouched_since > _UNTOUCHED:
             return Checked(Denied("untouched for 15m; it is decided anew"))
         checked = await (self._undo(cursor) if cursor.direction == "undo" else self._forward(cursor))
         if isinstance(checked.event, Denied):
@@ -130,7 +130,7 @@ class Recheck:
     async def _undo(self, cursor: Cursor) -> Checked:
         """A plan that puts the step back, if its target is exactly as we left it (S25)."""
         survey = await self._tools.surveyor.find_target(self._playbook, self._run.source, await self._labels())
-        applied = intent_id(self._run.id, cursor.remedy, cursor.step, "apply")
+        applied = intent_id(cursor.reverses or self._run.id, cursor.remedy, cursor.step, "apply")
         async with self._tools.store.read() as connection:
             step = await journal.get(connection, applied)
         if step is None:

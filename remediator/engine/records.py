@@ -19,7 +19,6 @@ from remediator.store.incidents import IncidentRow, Story
 from remediator.store.journal import StepRow
 from remediator.store.runs import RunRow
 
-_IN_HAND = ("approval", *runs.ACTIVE_STATES)
 _MOST = 1_000
 
 
@@ -134,8 +133,8 @@ class Records:
         """The service at one glance."""
         loaded = self._playbooks()
         async with self._store.read() as connection:
-            in_hand = await runs.listing(connection, states=_IN_HAND, limit=_MOST)
-            counts = {state: sum(run.state == state for run in in_hand) for state in _IN_HAND}
+            in_hand = await runs.listing(connection, states=runs.IN_HAND_STATES, limit=_MOST)
+            counts = {state: sum(run.state == state for run in in_hand) for state in runs.IN_HAND_STATES}
             return Status(
                 now=self._clock.now(),
                 mode=self._mode,

@@ -67,9 +67,10 @@ def _of_run(run: RunLine, why: Page) -> str:
 
 def _unfixed(situation: Situation) -> str:
     old = age(situation)
-    if any(run.state not in ("ended", "needs_person") for run in situation.runs):
+    tried = [run for run in situation.runs if not run.reverses]
+    if any(run.at_it and run.state != "needs_person" for run in tried):
         return f"not fixed {old} after the first alert; remediator is still at it"
-    if situation.runs and situation.runs[-1].outcome == "verified":
-        return f"still firing {old} after the first alert, although {situation.runs[-1].playbook} was verified"
+    if tried and tried[-1].outcome == "verified":
+        return f"still firing {old} after the first alert, although {tried[-1].playbook} was verified"
     held = [reason for answer in situation.answers if answer.verdict == "deny" for reason in answer.reasons]
     return f"not fixed {old} after the first alert" + (f": {'; '.join(held)}" if held else "")

@@ -88,7 +88,7 @@ def _state(situation: Situation) -> list[str]:
         for run in situation.runs
         if run.state != "ended"
     ]
-    if not any(run.state != "ended" for run in situation.runs):
+    if not any(run.at_it for run in situation.runs):
         lines.append("no run is under way; remediator holds nothing on the target")
     return lines
 

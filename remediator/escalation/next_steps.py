@@ -27,7 +27,7 @@ def next_steps(situation: Situation, why: Page) -> list[str]:
         steps.append(
             "remediator could not read what it was sent: look at the sender, and keep an eye on Alertmanager itself"
         )
-    if not steps and any(run.state != "ended" for run in situation.runs):
+    if not steps and any(run.at_it for run in situation.runs):
         steps.append("A run is under way: watch it before you change the same thing")
     asks = any(run.plan_hash is not None or run.state == "needs_person" for run in situation.runs)
     if why.word in FAILED and not asks:

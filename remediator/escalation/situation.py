@@ -61,6 +61,13 @@ class RunLine:
     """Of a request that nobody has answered."""
     expires_at: datetime | None = None
     plan: tuple[str, ...] = ()
+    reverses: bool = False
+    """It puts back, later, what another made for a time: no attempt at the problem."""
+
+    @property
+    def at_it(self) -> bool:
+        """Neither over nor waiting for its day."""
+        return self.state not in ("ended", "scheduled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,16 @@ def not_built(playbook: Playbook, action_params: ParamsByName, condition_params:
     )
 
 
+def temporary(playbook: Playbook) -> Iterator[Misplaced]:
+    """``for:`` beside an action whose change cannot be put back, or for no time at all (S39)."""
+    for place, step in _steps(playbook):
+        if step.for_ is not None and step.action not in language.TEMPORARY:
+            accepted = ", ".join(sorted(language.TEMPORARY))
+            yield (*place, "for"), f"what {step.action} changes cannot be put back after a time; accepted: {accepted}"
+        elif step.for_ is not None and not step.for_:
+            yield (*place, "for"), "a change for no time would be put back at once; accepted: a duration such as 24h"
+
+
 def own_alerts(playbook: Playbook) -> Iterator[Misplaced]:
     """Match sets that would take alerts about remediator itself (S30)."""
     for number, matchers in enumerate(playbook.match_sets):
@@ -150,7 +160,7 @@ def _unbuilt(playbook: Playbook) -> Iterator[tuple[_PLACES, str]]:
     if playbook.guards.drift == "suspend":
         yield ("guards", "drift"), "drift: suspend"
     for place, step in _steps(playbook):
-        for key, value in (("for", step.for_), ("remembers", step.remembers), ("restores", step.restores)):
+        for key, value in (("remembers", step.remembers), ("restores", step.restores)):
             if value is not None:
                 yield (*place, key), f"step key {key}"
     for number, rule in enumerate(playbook.escalate):

@@ -138,6 +138,7 @@ class Loading:
         found = [
             *checks.unknown_names(playbook, self.action_params, self.condition_params),
             *checks.parameters(playbook, self.action_params, self.condition_params),
+            *checks.temporary(playbook),
             *checks.own_alerts(playbook),
         ]
         if not self.drafts:

@@ -19,6 +19,7 @@ from remediator.store.episodes import EpisodeRow
 from remediator.store.journal import StepRow
 from remediator.store.runs import RunRow
 from remediator.store.schema import decisions, episodes, incidents, outbox, timeline
+from remediator.store.schema import runs as run_rows
 
 OPENED = "incident_opened"
 REOPENED = "incident_reopened"
@@ -147,6 +148,23 @@ async def join(
         told = f"Came back after {format_duration(away)}: reopened"
         await add_event(tx, found.id, None, now, REOPENED, told, {"recurrences": found.recurrences + 1})
     return found.id
+
+
+async def take_up(tx: AsyncConnection, incident_id: str, run_id: str, *, why: str, now: datetime) -> str:
+    """An open incident under which people can be asked about a run: its own, opened again when it is over, or the one that is
+    open for the same problem by now, to which the run moves. Returns its id; escalation looks at it next."""
+    own = await incident(tx, incident_id)
+    if own is None or own.state == "open":
+        return incident_id
+    other = await tx.scalar(select(incidents.c.id).where(and_(incidents.c.key == own.key, incidents.c.state == "open")))
+    if other is not None:
+        await tx.execute(update(run_rows).where(run_rows.c.id == run_id).values(incident_id=other))
+        await wake(tx, other, now)
+        return str(other)
+    again = {"state": "open", "closed_at": None, "verified_at": None, "recurrences": own.recurrences + 1}
+    await tx.execute(update(incidents).where(incidents.c.id == own.id).values(**again, look_again_at=now))
+    await add_event(tx, own.id, run_id, now, REOPENED, f"Reopened: {why}", None)
+    return own.id
 
 
 def higher(one: str, other: str) -> str:

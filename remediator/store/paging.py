@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.alerts.severity import Severity
 from remediator.escalation.facts import AnswerFacts, IncidentFacts, RunFacts, Told
 from remediator.store.incidents import REOPENED, IncidentRow
+from remediator.store.runs import SCHEDULED
 from remediator.store.schema import approvals, decisions, episodes, outbox, runs, timeline
 
 _PARKED = ("person", "watch")
@@ -117,7 +118,13 @@ async def _runs(tx: AsyncConnection, incident: IncidentRow) -> tuple[RunFacts, .
             withdrawn=row.answer == "withdrawn" and row.cancel_at is None,  # a person's cancel is an ending like others
         )
         for row in rows
+        if not _only_reverses(row)
     )
+
+
+def _only_reverses(row: Any) -> bool:
+    """A reverse that waits or has ended (S39) says nothing of the problem: it neither holds its incident open nor closes it."""
+    return row.cursor.get("reverses") is not None and row.state in (SCHEDULED, "ended")
 
 
 def _since(row: Any) -> datetime:

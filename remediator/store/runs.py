@@ -14,12 +14,16 @@ from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
 from remediator.store.columns import Instant
+from remediator.store.dialect import insert as insert_or_ignore
 from remediator.store.schema import approvals, runs
 from remediator.targets import Target
 
 ACTIVE_STATES = ("ready", "running", "waiting", "needs_person")
 """States in which a run stands in the way of others on its target."""
-
+SCHEDULED = "scheduled"
+"""A reverse that is not due yet: it holds nothing and stands in nobody's way (S39)."""
+IN_HAND_STATES = ("approval", SCHEDULED, *ACTIVE_STATES)
+"""States of a run that has not ended."""
 
 _PUT_OFF = timedelta(seconds=2)
 
@@ -62,6 +66,11 @@ class RunRow:
     def of(cls, row: Row[Any]) -> Self:
         """From a row selected with ``COLUMNS``."""
         return cls(**row._mapping)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When a scheduled one begins."""
+        return self.wake_at if self.state == SCHEDULED else None
 
     @property
     def where(self) -> Target:
@@ -128,6 +137,38 @@ async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: d
     return run_id
 
 
+def reverse_id(run_id: str, remedy: int, step: int) -> str:
+    """The run that reverses this step of another run."""
+    return derived_id("run", "reverse", run_id, str(remedy), str(step))
+
+
+async def schedule_reverse(
+    tx: AsyncConnection, run: RunRow, cursor: Cursor, *, due_at: datetime, deadline_at: datetime, now: datetime
+) -> str:
+    """Insert the run that puts back what a step of ``run`` made for a time (S39); ``cursor`` is ``undo.reverse``'s.
+
+    Safe to repeat: a step has one reverse. Its change is counted in the ledger with the run that it reverses.
+    """
+    run_id = reverse_id(run.id, cursor.remedy, cursor.step)
+    copied = {
+        name: getattr(run, name)
+        for name in ("mode", "incident_id", "episode_id", "playbook", "revision", "snapshot", "target", "source")
+    }
+    statement = insert_or_ignore(runs).values(
+        **copied,
+        id=run_id,
+        remedy=cursor.remedy,
+        state=SCHEDULED,
+        reason=cursor.note,
+        cursor=cursor.to_json(),
+        wake_at=due_at,
+        created_at=now,
+        deadline_at=deadline_at,
+    )
+    await tx.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+    return run_id
+
+
 async def claim_due(
     tx: AsyncConnection,
     *,
@@ -141,7 +182,8 @@ async def claim_due(
     """Claim runs whose time has come, with all their locks or none; raise their fence.
 
     A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the yes (S18), nor
-    after a cancel. ``without`` are runs that the claimer works on: their lease may seem over when the wall clock jumps (S28).
+    after a cancel; a scheduled one that is cancelled takes none either. ``without`` are runs that the claimer works on: their lease
+    may seem over when the wall clock jumps (S28).
     """
     due = await tx.execute(
         select(*COLUMNS, approvals.c.answer.label("approved"))
@@ -164,7 +206,8 @@ async def claim_due(
         approved = fields.pop("approved")
         run = RunRow(**fields)
         state = run.state
-        if state != "approval" or (approved == "approved" and run.cancel_at is None):
+        waits = state == "approval" and approved != "approved"
+        if not waits and (state not in _INACTIVE or run.cancel_at is None):
             if not await _take_target(tx, run, now):
                 await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + _PUT_OFF))
                 continue
@@ -175,13 +218,17 @@ async def claim_due(
     return claimed
 
 
+_INACTIVE = ("approval", SCHEDULED)
+
+
 def _others(without: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
     return (runs.c.id.not_in(without),) if without else ()
 
 
 async def _take_target(tx: AsyncConnection, run: RunRow, now: datetime) -> bool:
-    """All its locks or none. A run after its yes must also find no other run admitted for its target: until now it was not active."""
-    if run.state == "approval" and await locks.in_the_way(tx, mode=run.mode, target=run.where, without=run.id):
+    """All its locks or none. A run after its yes must also find no other run admitted for its target, as must a reverse that is
+    due: until now it was not active."""
+    if run.state in _INACTIVE and await locks.in_the_way(tx, mode=run.mode, target=run.where, without=run.id):
         return False
     return await locks.take(tx, run_id=run.id, mode=run.mode, target=run.where, now=now)
 
@@ -210,18 +257,21 @@ async def park(
     """
     question = None if cursor.question is None else {"kind": cursor.question, "text": cursor.note}
     if _untouched(cursor):
-        state = await _give_back(tx, run.id)
+        state = await _give_back(tx, run.id, cursor)
     wake: Any = wake_at if cursor.cancelled else func.coalesce(runs.c.cancel_at, literal(wake_at, Instant))
     await move(tx, run, cursor, state=state, wake_at=wake, owner=None, lease_until=None, question=question, answer=None)
 
 
 def _untouched(cursor: Cursor) -> bool:
-    return cursor.phase in (Phase.SETTLE, Phase.CHECK) and not cursor.changed and cursor.attempts == 0
+    begun = cursor.changed or cursor.attempts > 0 or cursor.parts_since is not None
+    return cursor.phase in (Phase.SETTLE, Phase.CHECK) and not begun
 
 
-async def _give_back(tx: AsyncConnection, run_id: str) -> str:
+async def _give_back(tx: AsyncConnection, run_id: str, cursor: Cursor) -> str:
     """Give back the locks of a run that has begun nothing. Returns the state in which such a run waits."""
     await locks.release(tx, run_id)
+    if cursor.reverses is not None:
+        return SCHEDULED
     asked = await tx.scalar(select(approvals.c.run_id).where(approvals.c.run_id == run_id))
     return "ready" if asked is None else "approval"
 
@@ -270,7 +320,7 @@ async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> lis
     for run in held:
         cursor = Cursor.from_json(run.cursor)
         wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else run.wake_at or now
-        state = await _give_back(tx, run.id) if _untouched(cursor) else run.state
+        state = await _give_back(tx, run.id, cursor) if _untouched(cursor) else run.state
         free = {"owner": None, "lease_until": None, "state": state, "wake_at": wake_at}
         await tx.execute(update(runs).where(runs.c.id == run.id).values(**free))
     return [run.id for run in held]
@@ -283,8 +333,9 @@ async def get(connection: AsyncConnection, run_id: str) -> RunRow | None:
 
 
 async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str) -> RunRow | None:
-    """The run that was admitted for this episode and has not ended, if any."""
-    query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, runs.c.state != "ended"))
+    """The run that was admitted for this episode and has not ended, if any. One that waits to reverse another is none."""
+    at_it = runs.c.state.not_in(("ended", SCHEDULED))
+    query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, at_it))
     row = (await connection.execute(query)).first()
     return None if row is None else RunRow.of(row)
 

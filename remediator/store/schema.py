@@ -366,7 +366,7 @@ runs = Table(
         "id",
         Text,
         primary_key=True,
-        comment="run_..., derived from playbook, target, episode and attempt",
+        comment="run_..., derived from playbook, target, episode and attempt; of a reverse, from the run and step",
     ),
     Column("mode", Text, nullable=False, comment="S21"),
     Column(
@@ -403,7 +403,7 @@ runs = Table(
         "state",
         Text,
         nullable=False,
-        comment="approval, ready, running, waiting, needs_person, ended",
+        comment="approval, scheduled, ready, running, waiting, needs_person, ended",
     ),
     Column(
         "outcome",

@@ -6,28 +6,35 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store import ledger, locks
+from remediator.store.runs import SCHEDULED
 from remediator.store.schema import approvals, incidents, runs
 
 
 async def said_no(connection: AsyncConnection, *, mode: str, playbook: str, revision: str, target: str) -> str | None:
-    """How a person last stopped this playbook on this target by a cancel or a no, while that run's incident is open."""
+    """How a person last stopped this playbook on this target by a cancel or a no, while that run's incident is open.
+
+    Who cancels a reverse wants the change to stay: that is no word against the playbook.
+    """
     by_person = or_(runs.c.cancel_by.is_not(None), approvals.c.answer == "rejected")
     query = (
-        select(runs.c.reason)
+        select(runs.c.reason, runs.c.cursor)
         .join(incidents, incidents.c.id == runs.c.incident_id)
         .outerjoin(approvals, approvals.c.run_id == runs.c.id)
         .where(and_(runs.c.target == target, runs.c.mode == mode, runs.c.outcome == "cancelled"))
         .where(and_(runs.c.playbook == playbook, runs.c.revision == revision, incidents.c.state == "open", by_person))
         .order_by(runs.c.created_at.desc())
-        .limit(1)
     )
-    return (await connection.execute(query)).scalar()
+    found = (await connection.execute(query)).all()
+    return next((row.reason for row in found if row.cursor.get("reverses") is None), None)
 
 
 async def cancel_mode(tx: AsyncConnection, *, mode: str, why: str, now: datetime) -> int:
-    """End everything that another mode had under way (S21). No process may hold any of it. Returns how many."""
+    """End everything that another mode had under way (S21). No process may hold any of it. Returns how many.
+
+    A reverse that is not due is not under way: it stays for when its mode returns, or what was made for a time would be forgotten.
+    """
     query = select(runs.c.id, runs.c.incident_id, runs.c.cursor, runs.c.changed_at).where(
-        and_(runs.c.mode == mode, runs.c.state != "ended")
+        and_(runs.c.mode == mode, runs.c.state.not_in(("ended", SCHEDULED)))
     )
     found = (await tx.execute(query)).all()
     for row in found:

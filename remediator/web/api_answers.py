@@ -89,6 +89,7 @@ class Run(_Shown):
     reason: str | None
     question: dict[str, Any] | None
     created_at: datetime
+    due_at: datetime | None = Field(description="when a scheduled one begins to put back what was made for a time")
     changed_at: datetime | None = Field(description="its first begun step")
     ended_at: datetime | None
     deadline_at: datetime

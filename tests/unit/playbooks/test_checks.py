@@ -70,9 +70,9 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
             "action aws.rds_failover",
         ),
         (
-            {"remedies": [remedy(steps=[{"kubernetes.scale": {}, "for": "1h"}])]},
-            ("remedies", 0, "steps", 0, "for"),
-            "step key for",
+            {"remedies": [remedy(steps=[{"kubernetes.scale": {}, "remembers": "sizes"}])]},
+            ("remedies", 0, "steps", 0, "remembers"),
+            "step key remembers",
         ),
         (
             {"remedies": [remedy(when=[{"not": {"rds_multi_az": {}}}])]},
@@ -90,6 +90,21 @@ def test_what_is_not_built_is_refused_by_name(changes: dict[str, Any], place: tu
     ((found, message),) = checks.not_built(playbook(**changes), {}, {})
     assert found == place
     assert f"{said} is part of the language but not built in this release" in message
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"kubernetes.scale": {"by": 1, "max_replicas": 5}, "for": "24h"}, ""),
+        ({"kubernetes.rollout_restart": {}, "for": "24h"}, "cannot be put back after a time; accepted: "),
+        ({"kubernetes.scale": {"by": 1, "max_replicas": 5}, "for": "0s"}, "for no time would be put back at once"),
+    ],
+)
+def test_only_what_can_be_put_back_is_made_for_a_time(step: dict[str, Any], said: str) -> None:
+    """S39."""
+    found = list(checks.temporary(playbook(remedies=[remedy(steps=[step])])))
+    assert [place for place, _ in found] == ([("remedies", 0, "steps", 0, "for")] if said else [])
+    assert all(said in message for _, message in found)
 
 
 def test_what_is_built_is_not_refused() -> None:
