@@ -47,13 +47,14 @@ async def _never_ready(stage: Stage) -> Target:
     return await note_pods(stage)
 
 
-async def stuck_terminating(stage: Stage) -> tuple[Target, str]:
+async def stuck_terminating(stage: Stage, kind: str = "Deployment") -> tuple[Target, str]:
     """A pod that does not end, on a node that does not answer; the node's name."""
     node, there = await stage.node()
     told = {STUCK_TERMINATING: "true"}
-    await stage.workload("checkout", replicas=1, annotations=told, pod={**there, "terminationGracePeriodSeconds": 1})
-    await stage.rolled_out("checkout")
-    target = await note_pods(stage)
+    pod = {**there, "terminationGracePeriodSeconds": 1}
+    await stage.workload("checkout", kind=kind, replicas=1, annotations=told, pod=pod)
+    await stage.rolled_out("checkout", kind)
+    target = await note_pods(stage, kind)
     await stage.delete("Pod", target.name)
     await stage.patch("Node", node, {"metadata": {"annotations": {READY: "False"}}})
     await stage.until("Node", node, _not_ready)
