@@ -6,6 +6,8 @@ A condition answers yes, no or unknown (S7) and changes nothing. When to ask aga
 from typing import Final
 
 from remediator.conditions.alert_resolved import AlertResolved
+from remediator.conditions.autoscaled import Autoscaled
+from remediator.conditions.autoscaler_below_maximum import AutoscalerBelowMaximum
 from remediator.conditions.base import Condition
 from remediator.conditions.cnpg_healthy import CnpgHealthy
 from remediator.conditions.cnpg_primary_changed import CnpgPrimaryChanged
@@ -14,15 +16,21 @@ from remediator.conditions.disruption_allowed import DisruptionAllowed
 from remediator.conditions.http_ok import HttpOk
 from remediator.conditions.job_complete import JobComplete
 from remediator.conditions.job_running import JobRunning
+from remediator.conditions.no_restarts import NoRestarts
 from remediator.conditions.node_empty import NodeEmpty
 from remediator.conditions.nodes_unready import NodesUnready
 from remediator.conditions.pod_replaced import PodReplaced
 from remediator.conditions.pods_ready_elsewhere import PodsReadyElsewhere
 from remediator.conditions.pods_scheduled import PodsScheduled
+from remediator.conditions.previous_revision import PreviousRevision
 from remediator.conditions.promql import Promql
+from remediator.conditions.recent_rollout import RecentRollout
+from remediator.conditions.replicas import Replicas
 from remediator.conditions.replicas_ready import ReplicasReady
 from remediator.conditions.rollout_complete import RolloutComplete
 from remediator.conditions.room_elsewhere import RoomElsewhere
+from remediator.conditions.scaled_to_zero import ScaledToZero
+from remediator.conditions.sizes_as_before import SizesAsBefore
 from remediator.conditions.volume_expandable import VolumeExpandable
 from remediator.conditions.volume_resized import VolumeResized
 
@@ -32,6 +40,12 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     Promql(),
     ReplicasReady(),
     RolloutComplete(),
+    PreviousRevision(),
+    RecentRollout(),
+    NoRestarts(),
+    Replicas(),
+    Autoscaled(),
+    AutoscalerBelowMaximum(),
     VolumeExpandable(),
     VolumeResized(),
     DisruptionAllowed(),
@@ -46,6 +60,8 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     CnpgStandbyStreaming(),
     CnpgPrimaryChanged(),
     CnpgHealthy(),
+    ScaledToZero(),
+    SizesAsBefore(),
 )
 
 

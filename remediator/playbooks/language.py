@@ -25,6 +25,8 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.uncordon",
         "kubernetes.run_cronjob",
         "kubernetes.postgres_switchover",
+        "kubernetes.scale_namespace",
+        "kubernetes.restore_namespace",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -34,6 +36,12 @@ BUILT_CONDITIONS = frozenset(
         "replicas_ready",
         "alert_resolved",
         "promql",
+        "recent_rollout",
+        "previous_revision",
+        "no_restarts",
+        "replicas",
+        "autoscaled",
+        "autoscaler_below_maximum",
         "volume_expandable",
         "volume_resized",
         "disruption_allowed",
@@ -48,6 +56,8 @@ BUILT_CONDITIONS = frozenset(
         "cnpg_standby_streaming",
         "cnpg_primary_changed",
         "cnpg_healthy",
+        "scaled_to_zero",
+        "sizes_as_before",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -72,8 +82,6 @@ TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.
 
 ACTIONS = BUILT_ACTIONS | {
     "wait",
-    "kubernetes.scale_namespace",
-    "kubernetes.restore_namespace",
     "kubernetes.exec",
     "certmanager.renew",
     "aws.rds_failover",
@@ -98,14 +106,6 @@ ACTIONS = BUILT_ACTIONS | {
 CONDITIONS = BUILT_CONDITIONS | {
     "alerts_firing",
     "recurrences",
-    "recent_rollout",
-    "previous_revision",
-    "no_restarts",
-    "replicas",
-    "autoscaled",
-    "autoscaler_below_maximum",
-    "scaled_to_zero",
-    "sizes_as_before",
     "issuer_ready",
     "certificate_failed",
     "certificate_expires",

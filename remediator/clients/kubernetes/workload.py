@@ -120,3 +120,5 @@ class Pod:
     restarts: int
     waiting: str
     """Why a container waits (``CrashLoopBackOff``), empty if none does."""
+    restarted_at: datetime | None = None
+    """When a container was last started again, or ended after it was; None if none ever was, or nothing says."""

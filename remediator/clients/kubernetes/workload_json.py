@@ -156,4 +156,19 @@ def pod_from(document: Mapping[str, Any]) -> Pod:
         terminating=bool(metadata.get("deletionTimestamp")),
         restarts=sum(int(container.get("restartCount") or 0) for container in containers),
         waiting=next((reason for reason in waiting if reason), ""),
+        restarted_at=max(filter(None, map(_restarted_at, containers)), default=None),
     )
+
+
+def _restarted_at(container: Mapping[str, Any]) -> datetime | None:
+    if not container.get("restartCount"):
+        return None
+    present, last = container.get("state") or {}, container.get("lastState") or {}
+    for at in (
+        (present.get("running") or {}).get("startedAt"),
+        (present.get("terminated") or {}).get("finishedAt"),
+        (last.get("terminated") or {}).get("finishedAt"),
+    ):
+        if at:
+            return datetime.fromisoformat(at)
+    return None
