@@ -58,6 +58,8 @@ class HttpProbe:
                 raise ServiceFailedError(f"no answer within {timeout_s:g} s") from None
             except _ForbiddenError as error:
                 raise FactsMissingError(str(error)) from None
+            except aiohttp.InvalidURL as error:
+                raise FactsMissingError(f"{str(error)[:200]} is no address that can be asked") from None
             except aiohttp.ClientConnectorDNSError as error:
                 raise FactsMissingError(f"the name {error.host} was not resolved") from None
             except (aiohttp.ClientError, OSError, ValueError) as error:
