@@ -4,7 +4,7 @@ from remediator.clients.kubernetes.node import CORDONED
 from remediator.targets import Target
 from tests.contract.cases.pod_cases import gone_pods, note_pods
 from tests.support.action_case import ActionCase
-from tests.support.cluster import CLUSTER, Stage
+from tests.support.cluster import CLUSTER, Object, Stage
 
 POOL = "sandbox.remediator.dev/stage"
 """Label of a stage's own nodes."""
@@ -40,10 +40,10 @@ async def _opened(stage: Stage) -> int:
     return 1 - await cordoned(stage)
 
 
-async def filled_node(stage: Stage, *, replicas: int = 2) -> Target:
+async def filled_node(stage: Stage, *, replicas: int = 2, pod: Object | None = None) -> Target:
     """A node with all pods of `checkout`, and one beside it that came later and has none."""
     node, there = await stage.node()
-    await stage.workload("checkout", replicas=replicas, pod=there)
+    await stage.workload("checkout", replicas=replicas, pod={**there, **(pod or {})})
     await stage.rolled_out("checkout")
     await note_pods(stage)
     await stage.node()
