@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -76,7 +77,8 @@ class Command:
         await socket.prepare(request)
         # A real kubelet says with an empty message that the connection stands.
         await socket.send_bytes(_STDOUT)
-        await self._pace.sleep(float(self._script.get("after_s", 0)))
+        if await _left(socket, self._pace.sleep(float(self._script.get("after_s", 0)))):
+            return socket
         for channel, stream in ((_STDOUT, "stdout"), (_STDERR, "stderr")):
             asked = self._query.get(stream, "").lower() in _YES
             said = str(self._script.get(stream, "")).encode() if asked else b""
@@ -86,6 +88,16 @@ class Command:
         await socket.send_bytes(_STATUS + json.dumps(_outcome(int(self._script.get("code", 0)))).encode())
         await socket.close()
         return socket
+
+
+async def _left(socket: web.WebSocketResponse, waiting: Coroutine[Any, Any, None]) -> bool:
+    """Wait, unless whoever asked goes away first."""
+    both = [asyncio.ensure_future(waiting), asyncio.ensure_future(socket.receive())]
+    done, others = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    return both[0] not in done
 
 
 def _scripted(pod: Object, argv: list[str]) -> dict[str, Any]:
