@@ -5,7 +5,7 @@ import json
 import secrets
 import ssl
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.controlplane.processes import StartError
@@ -22,7 +22,7 @@ class Access:
     """
 
     directory: Path
-    tokens: dict[str, str]
+    tokens: dict[str, str] = field(repr=False)
 
     @property
     def certificate(self) -> Path:
