@@ -12,6 +12,7 @@ from remediator.cli.show import as_json, fail, fail_each, line
 
 if TYPE_CHECKING:
     from remediator.engine.needs import Need
+    from remediator.engine.rbac import Manifest
     from remediator.settings import Cluster, Settings
 
 
@@ -32,6 +33,10 @@ def permissions(
         bool, typer.Option("--read-only", help="enough at the levels observe and propose, where nothing is done")
     ] = False,
     account: Annotated[str, typer.Option("--service-account", help="whom remediator runs as")] = "remediator",
+    role_name: Annotated[
+        str | None,
+        typer.Option("--role-name", help="for roles beside others of the same account, which is then not printed"),
+    ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -42,6 +47,7 @@ def permissions(
     import os
 
     from remediator.engine.needs import needs
+    from remediator.engine.rbac import manifests
     from remediator.errors import RemediatorError
     from remediator.settings import load_settings
 
@@ -57,7 +63,8 @@ def permissions(
         return
     if len(chosen) > 1:
         fail(f"manifests are for one cluster: choose it by --cluster; settings list {', '.join(sorted(chosen))}", 2)
-    _manifests(wanted, account, settings.own_namespace or "remediator", output)
+    made = manifests(wanted, account=account, namespace=settings.own_namespace or "remediator", name=role_name)
+    _print(made, output)
 
 
 def _clusters(
@@ -94,10 +101,7 @@ def _list(wanted: "list[Need]", output: Output) -> None:
         line(str(one))
 
 
-def _manifests(wanted: "list[Need]", account: str, namespace: str, output: Output) -> None:
-    from remediator.engine.rbac import manifests
-
-    made = manifests(wanted, account=account, namespace=namespace)
+def _print(made: "list[Manifest]", output: Output) -> None:
     if output is Output.JSON:
         as_json({"apiVersion": "v1", "kind": "List", "items": made})
         return

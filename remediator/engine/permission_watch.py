@@ -5,6 +5,7 @@ So a right that is missing is told when it goes missing, by name, and not at thr
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 _AGAIN_S = 600.0
 _AGAIN_WHILE_LACKING_S = 60.0
+_SHOWN = 20
+"""An account without any rights would fill pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,15 @@ class PermissionWatch:
             and need.cluster == target.place
             and need.namespace in ("", target.namespace)
         )
+
+    def details(self) -> dict[str, Any]:
+        """For the body of ``/-/ready``."""
+        unanswered = self.access.unanswered
+        return {
+            "ok": unanswered == {} and not self.access.lacking,
+            "missing": [str(need) for need in self.access.lacking[:_SHOWN]],
+            "not_asked": sorted(self._settings.clusters if unanswered is None else unanswered),
+        }
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -15,28 +15,33 @@ _GROUP = "rbac.authorization.k8s.io"
 _LABELS = {"app.kubernetes.io/name": "remediator"}
 
 
-def manifests(needs: Iterable[Need], *, account: str, namespace: str) -> list[Manifest]:
-    """For one cluster. ``account`` in ``namespace`` is whom remediator runs as; roles and bindings are named like it."""
+def manifests(needs: Iterable[Need], *, account: str, namespace: str, name: str | None = None) -> list[Manifest]:
+    """For one cluster. ``account`` in ``namespace`` is whom remediator runs as.
+
+    Roles and bindings are named like it, or ``name``: then they stand beside others of the same account, which is not made here.
+    """
     wanted = list(needs)
     everywhere = {need.permission for need in wanted if not need.namespace}
     granted = {_what(permission) for permission in everywhere}
-    made: list[Manifest] = [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": account, "namespace": namespace, "labels": _LABELS},
-            # The pods that need its token say so themselves.
-            "automountServiceAccountToken": False,
-        }
-    ]
+    made = [_account(account, namespace)] if name is None else []
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     if everywhere:
-        made += _role_and_binding("ClusterRole", {"name": account}, everywhere, subject)
+        made += _role_and_binding("ClusterRole", {"name": name or account}, everywhere, subject)
     for place in sorted({need.namespace for need in wanted if need.namespace}):
         here = {need.permission for need in wanted if need.namespace == place and _what(need.permission) not in granted}
         if here:
-            made += _role_and_binding("Role", {"name": account, "namespace": place}, here, subject)
+            made += _role_and_binding("Role", {"name": name or account, "namespace": place}, here, subject)
     return made
+
+
+def _account(name: str, namespace: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": namespace, "labels": _LABELS},
+        # The pods that need its token say so themselves.
+        "automountServiceAccountToken": False,
+    }
 
 
 def _role_and_binding(

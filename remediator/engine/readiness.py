@@ -19,9 +19,6 @@ from remediator.settings import Settings
 from remediator.store import episodes, outbox, pauses, runs
 from remediator.store.database import Store
 
-_SHOWN = 20
-"""Permissions that are listed: one account without any rights would fill pages."""
-
 
 class Readiness:
     """Asked by ``web.health`` at each request."""
@@ -54,7 +51,7 @@ class Readiness:
         known = {
             "mode": self._mode,
             "playbooks": {"ok": not self._watch.problems, "problems": list(self._watch.problems)},
-            "permissions": self._granted(),
+            "permissions": self._permissions.details(),
             "heartbeat": {"ok": self._lease.holds},
             "runs_in_hand": [told.partition(" ")[0] for told in self._in_hand()],
         }
@@ -62,14 +59,6 @@ class Readiness:
             return known | await self._stored()
         except RemediatorError as error:
             return known | {"store": {"ok": False, "why": str(error)}}
-
-    def _granted(self) -> dict[str, Any]:
-        access = self._permissions.access
-        return {
-            "ok": access.unanswered == {} and not access.lacking,
-            "missing": [str(need) for need in access.lacking[:_SHOWN]],
-            "not_asked": sorted(self._settings.clusters if access.unanswered is None else access.unanswered),
-        }
 
     async def _stored(self) -> dict[str, Any]:
         now = self._clock.now()

@@ -7,58 +7,11 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
-from remediator.actions import ACTIONS
 from remediator.cli.program import app
-from remediator.conditions import CONDITIONS
-from remediator.engine.finding import permissions_to_find
-from remediator.targets import WORKLOAD_KINDS
 from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows, section
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 INSTRUCTIONS = [line.strip() for line in DOCKERFILE.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def declared() -> set[tuple[str, str, str]]:
-    """What the code beside the actions and conditions says that it needs: group, resource, verb."""
-    permissions = set(permissions_to_find("workload"))
-    for kind in WORKLOAD_KINDS:
-        for action in ACTIONS:
-            if kind in action.target_kinds:
-                permissions |= set(action.permissions(kind, None))
-        for condition in CONDITIONS:
-            permissions |= set(condition.permissions(kind, None))
-    return {(one.group, one.resource, one.verb) for one in permissions}
-
-
-def test_the_shipped_role_grants_exactly_what_the_code_declares() -> None:
-    documents: list[Any] = list(yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()))
-    [role] = [one for one in documents if one["kind"] == "Role"]
-    granted = [
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    ]
-    assert set(granted) == declared()
-    assert len(granted) == len(set(granted))
-
-
-def test_the_binding_gives_the_role_to_the_service_account() -> None:
-    account, role, binding = yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text())
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["metadata"]["namespace"] == role["metadata"]["namespace"]
-    assert binding["subjects"] == [{"kind": "ServiceAccount", **account["metadata"]}]
-
-
-def test_the_operating_guide_lists_exactly_these_permissions() -> None:
-    told = set()
-    for verb, resources, _ in rows(section(OPERATING, "Permissions")):
-        for one in codes(resources):
-            name, _, group = one.partition(".")
-            group, _, subresource = group.partition("/")
-            told.add((group, f"{name}/{subresource}" if subresource else name, verb))
-    assert told == declared()
 
 
 def test_every_file_that_the_operating_guide_names_ships() -> None:

@@ -57,3 +57,9 @@ def test_rules_share_what_is_alike_and_writing_stands_apart() -> None:
 def test_the_account_hands_its_token_to_nobody_who_does_not_ask() -> None:
     (account,) = manifests([], account="remediator", namespace="ops")
     assert account["automountServiceAccountToken"] is False
+
+
+def test_roles_beside_others_have_a_name_of_their_own_and_leave_the_account_alone() -> None:
+    made = manifests([Need("prod", "shop", GET, False, ())], account="remediator", namespace="ops", name="more")
+    assert [(one["kind"], one["metadata"]["name"]) for one in made] == [("Role", "more"), ("RoleBinding", "more")]
+    assert made[1]["subjects"] == [{"kind": "ServiceAccount", "name": "remediator", "namespace": "ops"}]
