@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.kubernetes.errors import Refusal, read_refused, write_refused
+from remediator.clients.kubernetes.errors import BudgetExhaustedError, Refusal, read_refused, write_refused
 from remediator.errors import FactsMissingError, OutcomeUnknownError, PermanentError, TransientError
 
 STATUS = json.dumps(
@@ -35,3 +35,24 @@ def test_retry_after_comes_from_the_header_or_the_status(header: str | None, sec
 def test_a_message_is_bounded() -> None:
     body = json.dumps({"kind": "Status", "message": "x" * 10_000}).encode()
     assert len(str(write_refused("PATCH x", Refusal(422, body), "patch"))) < 600
+
+
+def test_a_budget_that_is_used_up_is_told_apart_with_its_counts() -> None:
+    cause = {
+        "reason": "DisruptionBudget",
+        "message": "The disruption budget web needs 2 healthy pods and has 2 currently",
+    }
+    told = {"kind": "Status", "message": "Cannot evict pod", "details": {"causes": [cause]}}
+    error = write_refused("POST x", Refusal(429, json.dumps(told).encode()), "create")
+    assert type(error) is BudgetExhaustedError
+    assert "Cannot evict pod The disruption budget web needs 2" in str(error)
+    busy = {"kind": "Status", "message": "too many requests", "details": {"causes": "none"}}
+    assert type(write_refused("POST x", Refusal(429, json.dumps(busy).encode()), "create")) is TransientError
+
+
+@pytest.mark.parametrize(("by_server", "becomes"), [(True, PermanentError), (False, OutcomeUnknownError)])
+def test_two_budgets_are_a_500_that_comes_before_anything_is_done(by_server: bool, becomes: type[Exception]) -> None:
+    """From a proxy the same words promise nothing."""
+    said = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+    body = json.dumps({"kind": "Status", "message": said}) if by_server else said
+    assert type(write_refused("POST x", Refusal(500, body.encode()), "create")) is becomes
