@@ -15,10 +15,12 @@ from remediator.actions.kubernetes.exec import Exec
 from remediator.actions.kubernetes.expand_volume import ExpandVolume
 from remediator.actions.kubernetes.hpa_bounds import HpaBounds
 from remediator.actions.kubernetes.postgres_switchover import PostgresSwitchover
+from remediator.actions.kubernetes.restore_namespace import RestoreNamespace
 from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
 from remediator.actions.kubernetes.run_cronjob import RunCronJob
 from remediator.actions.kubernetes.scale import Scale
+from remediator.actions.kubernetes.scale_namespace import ScaleNamespace
 from remediator.actions.kubernetes.uncordon import Uncordon
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -38,6 +40,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Uncordon(),
     RunCronJob(),
     PostgresSwitchover(),
+    ScaleNamespace(),
+    RestoreNamespace(),
 )
 
 

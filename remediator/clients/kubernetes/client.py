@@ -13,6 +13,7 @@ from remediator.clients.kubernetes.bounds import AutoscalerBounds
 from remediator.clients.kubernetes.budgets import Budgets
 from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.event_log import EventLog
+from remediator.clients.kubernetes.events import Events
 from remediator.clients.kubernetes.jobs import Jobs
 from remediator.clients.kubernetes.node_conditions import NodeStates
 from remediator.clients.kubernetes.nodes import Nodes
@@ -23,6 +24,7 @@ from remediator.clients.kubernetes.pod_states import PodStates
 from remediator.clients.kubernetes.pods import Pods
 from remediator.clients.kubernetes.postgres_clusters import PostgresClusters
 from remediator.clients.kubernetes.single_pods import SinglePods
+from remediator.clients.kubernetes.sizes import Sizes
 from remediator.clients.kubernetes.volumes import Volumes
 from remediator.clients.kubernetes.workloads import Workloads
 from remediator.clock import Clock
@@ -49,12 +51,14 @@ class KubernetesClient:
         self.pod_metrics = PodMetrics(api, cluster=name, clock=clock)
         self.node_states = NodeStates(api, cluster=name, clock=clock)
         self.event_log = EventLog(api, cluster=name, clock=clock)
+        self.events = Events(api, cluster=name, clock=clock)
         self.commands = Commands(api, cluster=name, clock=clock)
         self.nodes = Nodes(api, cluster=name, clock=clock)
         self.access = Access(api, cluster=name, clock=clock)
         self.volumes = Volumes(api, cluster=name, clock=clock)
         self.jobs = Jobs(api, cluster=name, clock=clock)
         self.postgres_clusters = PostgresClusters(api, cluster=name, clock=clock)
+        self.sizes = Sizes(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:

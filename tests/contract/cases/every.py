@@ -4,6 +4,7 @@ from tests.contract.cases import (
     autoscaler_cases,
     job_cases,
     look_cases,
+    namespace_cases,
     node_cases,
     pod_cases,
     postgres_cases,
@@ -20,4 +21,5 @@ CASES = (
     *pod_cases.CASES,
     *node_cases.CASES,
     *postgres_cases.CASES,
+    *namespace_cases.CASES,
 )
