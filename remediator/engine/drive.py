@@ -1,5 +1,6 @@
 """Driving one claimed run: do the machine's command, store what happened, until it waits, asks a person or ends."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from remediator.engine.evidence import EvidenceKeeper, seen_by_step
 from remediator.engine.lease import Lease
 from remediator.engine.recheck import Checked, Recheck
 from remediator.engine.steps import Done, Steps
+from remediator.engine.target_events import TargetEvents
 from remediator.engine.tools import Tools
 from remediator.ids import intent_id
 from remediator.playbooks.model import Playbook
@@ -49,6 +51,7 @@ class Drive:
         self._lease = lease
         self._stopping = stopping
         self._steps = Steps(tools.worlds, source=run.source)
+        self._told_there = TargetEvents(tools, run, lease.permit)
         self._recheck = Recheck(tools, self._playbook, run)
         self._evidence = EvidenceKeeper(tools, run, self._playbook)
         self._plan: Plan | None = None
@@ -157,7 +160,9 @@ class Drive:
         if self._plan is None:
             raise RuntimeError("nothing is applied that was not begun here")
         plan, intent = self._plan, self._intent
-        done = await self._steps.apply(plan, intent, self._lease.permit)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._told_there.begun(plan, intent, self._cursor))
+            done = await self._steps.apply(plan, intent, self._lease.permit)
         async with self._store.begin(Tx.END_STEP) as tx:
             now, begun = self._now, self._cursor
             self._cursor, command = machine.advance(begun, done.event, self._shape, now)
@@ -167,6 +172,7 @@ class Drive:
                 await self._follow_up(tx, begun, now)
             await self._event(tx, f"step_{done.state}", _told(done, plan), now, seen_by_step(done.applied))
         log.info("step_applied", step=plan.action, target=self._run.target, result=done.state, error=done.error)
+        await self._told_there.settled(plan, intent, begun, done.state)
         return command
 
     async def _land(self) -> Command | None:
@@ -190,6 +196,8 @@ class Drive:
             if step.error != found:  # a look that shows the same again is no news
                 await self._event(tx, "step_looked_at", f"did {step.action} happen? {look.answer}: {look.seen}", now)
         log.info("step_looked_at", step=step.action, answer=str(look.answer), seen=look.seen)
+        if step.error != found:
+            await self._told_there.settled(Plan.from_json(step.plan), step.intent_id, begun, state)
         return command
 
     async def _verify(self) -> Command | None:
@@ -237,6 +245,7 @@ class Drive:
             await self._event(tx, "needs_person", f"a person is needed: {self._cursor.note}", now)
             await self._judge(tx, now)
         log.warning("run_needs_person", question=self._cursor.question, reason=self._cursor.note)
+        await self._told_there.asks(self._cursor)
         self._tools.on_page()
         return None
 
@@ -274,6 +283,7 @@ class Drive:
         async with self._store.begin(Tx.ADVANCE_RUN) as tx:
             await self._record_end(tx)
         self._ended()
+        await self._told_there.ended(self._outcome)
 
     async def _end_request(self) -> None:
         """A request that was rejected, has expired or was cancelled. (An approved one is claimed as ``running``.)"""
