@@ -219,7 +219,8 @@ async def test_a_pass_evicts_what_the_budget_allows_and_names_what_is_left(stage
         first = await DRAIN.apply(ctx, plan, FIRST)
     assert (first.complete, len(first.facts["evicted"]), len(first.facts["left"])) == (False, 1, 2)
     assert "disruption budget" in first.summary
-    assert (await DRAIN.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.NO  # begun; the rest may be begun again
+    landed = await DRAIN.landed(ctx, plan, FIRST, BEGUN)
+    assert (landed.answer, landed.partly) == (Answer.YES, True)
     assert (await DRAIN.landed(ctx, plan, SECOND, BEGUN)).answer is Answer.NO
     later = await drain_plan(ActionContext(ctx.kubernetes, own_changes=True), target)
     assert later.memory["moved"] == plan.memory["moved"]  # as many as were ready before the first pass
@@ -342,7 +343,8 @@ async def test_cordon_then_drain_undone_in_turn(stage: Stage) -> None:
     annotations = (await node(stage, target))["metadata"]["annotations"]
     assert (annotations[INTENT], annotations[CORDONED]) == (SECOND, FIRST)
     await stage.rolled_out("checkout")
-    assert (await DRAIN.landed(ctx, draining, SECOND, BEGUN)).answer is Answer.YES
+    landed = await DRAIN.landed(ctx, draining, SECOND, BEGUN)
+    assert (landed.answer, landed.partly) == (Answer.YES, False)
     undo = await DRAIN.undo_plan(ctx, draining, SECOND)
     assert undo is not None
     assert (undo.calls, undo.changes) == ((), ())

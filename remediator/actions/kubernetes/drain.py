@@ -134,7 +134,7 @@ class Drain:
         return True
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        """Yes only for all of it: each part finds itself done, so that what was begun can be begun again."""
+        """Each part finds itself done, so that what was begun can be begun again for the rest."""
         del begun_at  # the mark names the intent itself
         if plan.memory.get(_NOTHING):
             return Look(Answer.YES, "there was nothing to write")
@@ -146,7 +146,7 @@ class Drain:
         except FactsMissingError as error:
             return Look(Answer.UNKNOWN, str(error))
         told = f"begun; still to be evicted: {named(left)}" if left else "begun, and no pod is left to be evicted"
-        return Look(answer_of(not left), told)
+        return Look(Answer.YES, told, partly=bool(left))
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied
