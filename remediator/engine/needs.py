@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from remediator.actions import action_named
 from remediator.actions.evidence import collect
+from remediator.clients.kubernetes.events import PERMISSION as TO_TELL
+from remediator.clients.kubernetes.events import namespace_for_events
 from remediator.clients.permissions import Permission
 from remediator.conditions import condition_named
 from remediator.engine.evidence import named
@@ -64,6 +66,9 @@ def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Per
         for permission in required | _for_evidence(playbook, spec):
             for place in ("",) if permission.everywhere else places:
                 yield place, permission, permission not in required
+        if playbook.writes:
+            for place in {namespace_for_events(kind, place) for kind in _kinds(spec) for place in places}:
+                yield place, TO_TELL, True
 
 
 def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str, ...]:

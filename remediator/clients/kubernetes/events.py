@@ -12,7 +12,6 @@ from remediator.clients.kubernetes.errors import ConflictError
 from remediator.clients.kubernetes.marks import FIELD_MANAGER
 from remediator.clients.kubernetes.names import RESOURCES, Resource
 from remediator.clients.kubernetes.part import Part
-from remediator.clients.permissions import Permission
 from remediator.ids import derived_id
 from remediator.redaction import redacted
 from remediator.targets import CLUSTER_SCOPED, Target
@@ -38,7 +37,7 @@ KINDS: Mapping[str, str] = {
 """Kinds of targets as the API spells them."""
 
 PERMISSION = _EVENT.permission("create")
-"""What telling needs, in the target's namespace, or in ``namespace_of`` what stands in none."""
+"""What telling needs, where ``namespace_for_events`` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Events(Part):
 
     async def tell(self, told: Told) -> None:
         """Write it, once. Raises as every write does; one that is there already is no error."""
-        namespace = namespace_of(told.target)
+        namespace = namespace_for_events(told.target.kind, told.target.namespace)
         try:
             await self._api.create(
                 _EVENT.path(namespace), PERMISSION, _body(told, namespace), field_manager=FIELD_MANAGER
@@ -74,14 +73,9 @@ class Events(Part):
             return
 
 
-def namespace_of(target: Target) -> str:
-    """Where events about it stand."""
-    return _WITHOUT_NAMESPACE if target.kind in CLUSTER_SCOPED else target.namespace
-
-
-def permission_to_tell(kind: str) -> tuple[Permission, str]:
-    """What telling about such a target needs, and where: the namespace, or empty for the target's own."""
-    return PERMISSION, _WITHOUT_NAMESPACE if kind in CLUSTER_SCOPED else ""
+def namespace_for_events(kind: str, namespace: str) -> str:
+    """Where events about a target of this kind in this namespace stand, and so where the permission is needed."""
+    return _WITHOUT_NAMESPACE if kind in CLUSTER_SCOPED else namespace
 
 
 def _body(told: Told, namespace: str) -> dict[str, object]:

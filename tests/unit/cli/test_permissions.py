@@ -50,7 +50,10 @@ def test_namespaces_can_be_given_without_settings(invoke: Invoke, tmp_path: Path
     (tmp_path / "remediator.yaml").unlink()
     found = json.loads(invoke("permissions", "playbooks", "-n", "a", "-n", "b", "-o", "json").stdout)
     assert {one["namespace"] for one in found if not one["optional"]} == {"a", "b"}
-    assert {(one["verb"], one["resource"]) for one in found if one["writes"]} == {("patch", "deployments")}
+    assert {(one["verb"], one["resource"]) for one in found if one["writes"]} == {
+        ("patch", "deployments"),
+        ("create", "events"),
+    }
     reading = json.loads(invoke("permissions", "playbooks", "-n", "a", "--read-only", "-o", "json").stdout)
     wanted = [one for one in found if one["namespace"] == "a" and not one["writes"] and not one["optional"]]
     assert reading == wanted

@@ -67,8 +67,18 @@ def test_work_on_a_node_needs_the_whole_cluster_or_is_not_allowed(nodes: bool, p
     clusters = {"prod": Cluster(namespaces=("shop",), nodes=nodes)}
     target = {"node": {"name": "{{ labels.node }}"}}
     found = needs([playbook(target=target)], clusters)
-    assert {one.namespace for one in found} == places
+    assert {one.namespace for one in found if not one.permission.writes} == places
     assert {one.permission for one in found} >= ({Permission("", "nodes", "get", everywhere=True)} if nodes else set())
+
+
+def test_events_are_told_where_they_stand_and_a_run_does_without() -> None:
+    """About a node that is the namespace ``default``, whatever namespaces may be worked in."""
+    tell = Permission("events.k8s.io", "events", "create")
+    of_node = playbook(target={"node": {"name": "{{ labels.node }}"}})
+    clusters = {"prod": Cluster(namespaces=("shop",), nodes=True)}
+    for one, place in ((playbook("service-down"), "shop"), (of_node, "default")):
+        [need] = [need for need in needs([one], clusters) if need.permission == tell]
+        assert (need.namespace, need.optional) == (place, True)
 
 
 def test_a_target_that_is_not_built_is_never_asked_for() -> None:
