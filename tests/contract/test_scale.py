@@ -200,14 +200,15 @@ async def test_landed_tells_what_a_lost_answer_hid(world: World, ctx: ActionCont
     with pytest.raises(OutcomeUnknownError):
         await apply(ctx, plan)
     assert (await SCALE.landed(ctx, plan, FIRST, BEGUN)).answer is landed
-    assert (await SCALE.landed(ctx, plan, SECOND, BEGUN)).answer is Answer.NO
+    assert (await SCALE.landed(ctx, plan, SECOND, BEGUN)).answer is not Answer.YES
 
 
 async def test_landed_is_never_judged_by_the_number(world: World, ctx: ActionContext) -> None:
     await up(world)
     plan = await SCALE.plan(ctx, CHECKOUT, OUT)
-    write_replicas(world, 5)
     assert (await SCALE.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.NO
+    write_replicas(world, 5)
+    assert (await SCALE.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.UNKNOWN
 
 
 async def test_a_later_writer_takes_the_mark_away_and_leaves_it_unknown(world: World, ctx: ActionContext) -> None:
@@ -219,7 +220,7 @@ async def test_a_later_writer_takes_the_mark_away_and_leaves_it_unknown(world: W
     write_replicas(world, 5)
     look = await SCALE.landed(ctx, plan, FIRST, begun)
     assert look.answer is Answer.UNKNOWN
-    assert "kubectl-scale wrote spec.replicas" in look.seen
+    assert "kubectl-scale may have written spec.replicas" in look.seen
 
 
 async def test_a_write_that_came_late_is_found_and_not_repeated(world: World, ctx: ActionContext) -> None:

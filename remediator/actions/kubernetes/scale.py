@@ -17,8 +17,7 @@ from remediator.actions.kubernetes.fresh_write import (
 )
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
-from remediator.clients.kubernetes.managers import last_writer
-from remediator.clients.kubernetes.marks import FIELD_MANAGER, intent_manager
+from remediator.clients.kubernetes.marks import intent_manager
 from remediator.clients.kubernetes.names import RESOURCES, path_of
 from remediator.clients.kubernetes.ownership import owners_of
 from remediator.clients.kubernetes.workload import Autoscaler, Workload, scale_body
@@ -130,7 +129,7 @@ class Scale:
             fidelity=Fidelity.SERVER,
             summary=f"scale {target.kind} {target.short} from {workload.replicas} to {wanted} replicas{owners_note(workload)}",
             params=params.model_dump(mode="json"),
-            memory={"replicas": workload.replicas},
+            memory={"replicas": workload.replicas, "generation": workload.generation},
             owners=owners_of(workload, "spec", "replicas"),
         )
 
@@ -143,7 +142,7 @@ class Scale:
                 "uid": workload.uid,
                 "replicas": workload.replicas,
                 "autoscaler": str(autoscalers[0]) if autoscalers else None,
-                "written_by": _writer(workload),
+                "written_by": _writers(workload),
             }
 
         def marked(workload: Workload) -> bool:
@@ -164,17 +163,15 @@ class Scale:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to be scaled is gone")
         if scale_marked_by(workload, intent_id):
             return Look(Answer.YES, f"managedFields of {plan.target.short} name our write")
-        before = plan.depends_on.get("written_by")
-        if before is not None and before.startswith(f"{FIELD_MANAGER}-") and _writer(workload) == before:
-            # An earlier intent of ours is settled and never writes again, so nobody has written since the plan was made.
-            return Look(Answer.NO, "spec.replicas is still as an earlier write of ours left it")
-        # Whoever writes the field takes our mark away, so a later writer hides whether we did. managedFields has whole seconds.
-        written_at = workload.written_at("spec", "replicas")
-        if written_at is not None and written_at >= begun_at.replace(microsecond=0):
-            return Look(
-                Answer.UNKNOWN, f"{_writer(workload)} wrote spec.replicas at {written_at:%H:%M:%S}Z, after we began"
-            )
-        return Look(Answer.NO, f"managedFields of {plan.target.short} do not name our write")
+        if workload.generation == plan.memory.get("generation"):
+            return Look(Answer.NO, f"nothing in {plan.target.short} was changed since the plan was made")
+        # Whoever writes the field takes our mark away, so a later writer hides whether we did. A write through the scale subresource
+        # has no time there, any other one whole seconds.
+        owners = [manager for manager in workload.managers if manager.owns("spec", "replicas")]
+        earlier = begun_at.replace(microsecond=0)
+        if owners and all(manager.at is not None and manager.at < earlier for manager in owners):
+            return Look(Answer.NO, f"spec.replicas was last written before we began, by {_writers(workload)}")
+        return Look(Answer.UNKNOWN, f"{_writers(workload)} may have written spec.replicas after we began")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied  # the plan says how many there are to be
@@ -201,7 +198,7 @@ class Scale:
         except TargetNotFoundError:
             return None
         mark = intent_manager(intent_id)
-        if (workload.uid, workload.replicas, _writer(workload)) != (plan.uid, after, mark):
+        if (workload.uid, workload.replicas, _writers(workload)) != (plan.uid, after, mark):
             return None
         if await ctx.kubernetes.autoscalers.of(workload):
             return None
@@ -216,14 +213,13 @@ class Scale:
             fidelity=Fidelity.SERVER,
             summary=f"put {plan.target.kind} {plan.target.short} back from {after} to {before} replicas",
             params=Params(to=before).model_dump(mode="json"),
-            memory={"replicas": after},
+            memory={"replicas": after, "generation": workload.generation},
         )
 
 
-def _writer(workload: Workload) -> str | None:
-    """Who wrote ``spec.replicas`` last."""
-    writer = last_writer(workload.managers, "spec", "replicas")
-    return None if writer is None else writer.name
+def _writers(workload: Workload) -> str:
+    """Who owns ``spec.replicas``. We alone, after a write of ours: whoever wrote since either took it over or shares it."""
+    return ", ".join(sorted({one.name for one in workload.managers if one.owns("spec", "replicas")}))
 
 
 def _bound(params: Params) -> str:

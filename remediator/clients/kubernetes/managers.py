@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,12 @@ def managers_of(metadata: Mapping[str, Any]) -> tuple[Manager, ...]:
 
 
 def last_writer(managers: Iterable[Manager], *path: str) -> Manager | None:
-    """Who wrote a field last; several may own it when they wrote the same value, then the latest. None if nobody says."""
-    dated = [(one.at, one.name, one) for one in managers if one.at is not None and one.owns(*path)]
-    return max(dated, key=lambda found: found[:2])[2] if dated else None
+    """Who wrote a field last; several may own it when they wrote the same value, then the latest. None if nobody says.
+
+    A write through the scale subresource stands there without a time (seen on 1.36), and counts as the latest.
+    """
+    owners = [one for one in managers if one.owns(*path)]
+    return max(owners, key=lambda one: (one.at is None, one.at or _NEVER, one.name), default=None)
 
 
 def _manager(entry: Mapping[str, Any]) -> Manager:

@@ -24,7 +24,9 @@ def record(
     for path in changed:
         fields = with_path(fields, path)
     if fields:
-        entry = {"manager": manager, "operation": "Update", "apiVersion": api_version, "time": at}
+        entry = {"manager": manager, "operation": "Update", "apiVersion": api_version}
+        if subresource != "scale":  # a write through it stands there without a time
+            entry["time"] = at
         entry |= {"fieldsType": "FieldsV1", "fieldsV1": fields}
         if subresource:
             entry["subresource"] = subresource
