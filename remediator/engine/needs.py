@@ -42,7 +42,7 @@ class Need:
         which = f"playbook{'s' if len(self.playbooks) > 1 else ''} {', '.join(self.playbooks)}"
         return (
             f"needs {self.permission.verb} on {self.permission.resource} {where} "
-            f"({group}cluster {self.cluster}; for {'evidence of ' if self.optional else ''}{which})"
+            f"({group}cluster {self.cluster}; for {'what is told of ' if self.optional else ''}{which})"
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -28,7 +29,8 @@ from remediator.targets import Target
 from tests.contract.conftest import may_write
 from tests.controlplane.server import ControlPlane
 from tests.support.clock import T0
-from tests.support.installed import OVERLAY, ROOT, Installed
+from tests.support.installed import MOUNTED, OVERLAY, ROOT, Installed
+from tests.support.served import Served
 
 pytestmark = [pytest.mark.real, pytest.mark.live, pytest.mark.xdist_group("installation")]
 
@@ -99,6 +101,15 @@ async def without(
     finally:
         installed.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", document=role)
         await until(kubernetes, settings, lambda missed: not missed)
+
+
+def restarting() -> tuple[dict[str, Any], int]:
+    """The rule that lets a Deployment be restarted."""
+    return next(
+        (role, n)
+        for role, n in RULES
+        if "deployments" in (rule := role["rules"][n])["resources"] and "patch" in rule["verbs"]
+    )
 
 
 def test_the_server_takes_all_of_it_and_warns_of_nothing(installed: Installed) -> None:
@@ -202,15 +213,38 @@ async def test_check_tells_an_operator_which_verb_is_missing(
     path.write_text(json.dumps(settings.model_dump(mode="json", include={"clusters", "autonomy"})))
     command = ["check", str(ROOT / "playbooks"), "--cluster", "--config", str(path)]
     program = CliRunner(env={"REMEDIATOR_CONFIG": ""})
-    [role] = [one for one in ROLES if one["metadata"].get("namespace") == "shop"]
-    [number] = [
-        n
-        for n, rule in enumerate(role["rules"])
-        if {"patch"} == set(rule["verbs"]) and "deployments" in rule["resources"]
-    ]
     good = await asyncio.to_thread(program.invoke, app, command)
     assert good.exit_code == 0, good.stdout
-    async with without(installed, kubernetes, settings, role, number):
+    async with without(installed, kubernetes, settings, *restarting()):
         done = await asyncio.to_thread(program.invoke, app, command)
     assert done.exit_code == 1
     assert "error: settings clusters.production: needs patch on deployments in shop (API group apps; " in done.stdout
+
+
+async def test_the_service_tells_at_its_start_what_its_account_lacks(
+    installed: Installed, kubernetes: KubernetesClient, configured: tuple[Path, Settings], tmp_path: Path
+) -> None:
+    settings = yaml.safe_load((OVERLAY / "remediator.yaml").read_text().replace(MOUNTED, str(installed.directory)))
+    settings["store"] = {"url": f"sqlite:///{tmp_path}/remediator.sqlite"}
+    settings["playbooks"] = str(ROOT / "playbooks")
+    settings["pause_file"] = str(tmp_path / "PAUSE")
+    settings["clusters"]["production"]["kubeconfig"] = str(configured[1].clusters["production"].kubeconfig)
+    settings["autonomy"] = {"start": "act"}
+    service = Served(tmp_path, settings, "")
+    async with without(installed, kubernetes, configured[1], *restarting()):
+        await service.start()
+        try:
+            async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+                while not (found := await readiness(session, service))["missing"]:  # noqa: ASYNC110 - nothing to wait for but the answer
+                    await asyncio.sleep(0.1)
+        finally:
+            await service.end()
+    assert not found["ok"]
+    assert [told.partition(" (")[0] for told in found["missing"]] == ["needs patch on deployments in shop"]
+    assert "permission_missing" in service.log()
+
+
+async def readiness(session: aiohttp.ClientSession, service: Served) -> dict[str, Any]:
+    async with session.get(f"{service.url}/-/ready") as answer:
+        found: dict[str, Any] = (await answer.json())["dependencies"]["permissions"]
+        return found

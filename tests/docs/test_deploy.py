@@ -1,14 +1,20 @@
 """What ships for operators: permissions, image, and the files that the operating guide names."""
 
+import asyncio
 import json
 import re
+import sys
 from typing import Any
 
+import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from remediator.cli.program import app
-from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows, section
+from remediator.settings import Settings
+from tests.docs.markdown import OPERATING, ROOT, codes, first_column, rows
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 INSTRUCTIONS = [line.strip() for line in DOCKERFILE.splitlines() if line.strip() and not line.startswith("#")]
@@ -46,9 +52,27 @@ def test_the_image_holds_only_files_whose_hashes_were_checked() -> None:
 
 
 def test_the_image_says_how_it_is_and_listens_where_it_can_be_reached() -> None:
-    health = next(line for line in INSTRUCTIONS if line.startswith("HEALTHCHECK"))
-    assert "http://127.0.0.1:8080/-/healthy" in health
     assert "0.0.0.0" in next(line for line in INSTRUCTIONS if line.startswith("CMD"))
+    health = next(line for line in INSTRUCTIONS if line.startswith("HEALTHCHECK"))
+    _, _, code = json.loads(health.partition("CMD ")[2])
+    assert f"HTTPConnection('127.0.0.1', {Settings().listen.port}, " in code and "'/-/healthy'" in code
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_the_images_health_is_that_of_the_service_whatever_proxy_there_is(status: int) -> None:
+    health = next(line for line in INSTRUCTIONS if line.startswith("HEALTHCHECK"))
+    _, option, code = json.loads(health.partition("CMD ")[2])
+
+    async def healthy(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    service = web.Application()
+    service.router.add_get("/-/healthy", healthy)
+    async with TestServer(service) as server:
+        here = code.replace("8080", str(server.port))
+        proxy = {"http_proxy": "http://127.0.0.1:1", "PATH": ""}
+        process = await asyncio.create_subprocess_exec(sys.executable, option, here, env=proxy)
+        assert await process.wait() == (status != 200)
 
 
 def test_what_the_image_copies_is_not_held_back() -> None:

@@ -160,7 +160,9 @@ def test_the_roles_for_nodes_are_what_their_playbook_needs() -> None:
     playbook = NODES / "node-drain.yaml"
     make = f"remediator permissions {playbook.relative_to(ROOT)} {arguments} > {path.relative_to(ROOT)}"
     assert path.read_text() == permissions(str(playbook), *arguments.split()), f"make it anew: {make}"
-    assert {one["kind"] for one in yaml.safe_load_all(path.read_text())} == {"ClusterRole", "ClusterRoleBinding"}
+    roles = [one for one in yaml.safe_load_all(path.read_text()) if not one["kind"].endswith("Binding")]
+    places = [one["metadata"].get("namespace", "everywhere") for one in roles]
+    assert places == ["everywhere", "default"], "events about nodes stand in the namespace default"
 
 
 def test_nodes_may_be_worked_on_with_the_component_alone(settings: Settings, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_what_only_evidence_needs_is_named_and_stops_nothing(tmp_path: Pat
         world.kubernetes.deny("get", "pods", "log")
         async with running(tmp_path, world=world) as service:
             (told,) = await service.until(lambda: missing(service))
-            assert told.startswith("needs get on pods/log in shop (cluster sandbox; for evidence of")
+            assert told.startswith("needs get on pods/log in shop (cluster sandbox; for what is told of")
             await service.alert(firing(namespace="shop", deployment="checkout"))
             (run,) = await service.ended()
             assert run.outcome == "verified"

@@ -14,6 +14,7 @@ from tests.controlplane.words import PROVISIONER
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "deploy" / "kustomize" / "overlays" / "single"
+MOUNTED = "/etc/remediator/secrets"
 SECRETS = ("alertmanager-token", "oncall-token", "pagerduty-routing-key")
 _SERVICE_MONITOR = ROOT / "tests" / "data" / "crds" / "servicemonitor.yaml"
 _CLASS = {
@@ -91,7 +92,7 @@ class Installed:
 
     def settings(self, **changes: Any) -> tuple[Path, Settings]:
         """The overlay's own, with the secrets where they lie here and the API server where it is."""
-        text = (OVERLAY / "remediator.yaml").read_text().replace("/etc/remediator/secrets", str(self.directory))
+        text = (OVERLAY / "remediator.yaml").read_text().replace(MOUNTED, str(self.directory))
         path = self.directory / "remediator.yaml"
         path.write_text(text)
         given = {"clusters.production.kubeconfig": str(self.kubeconfig()), **changes}

@@ -26,7 +26,7 @@ def here(tmp_path: Path) -> None:
 def test_a_list_for_people(invoke: Invoke) -> None:
     done = invoke("permissions", "--cluster", "p")
     assert done.exit_code == 0
-    assert [told for told in done.stdout.splitlines() if "evidence" not in told] == [
+    assert [told for told in done.stdout.splitlines() if "what is told" not in told] == [
         "needs get on deployments in shop (API group apps; cluster prod; for playbook restart-it)",
         "needs patch on deployments in shop (API group apps; cluster prod; for playbook restart-it)",
         "needs list on replicasets in shop (API group apps; cluster prod; for playbook restart-it)",

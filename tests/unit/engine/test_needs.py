@@ -89,7 +89,7 @@ def test_evidence_is_wanted_and_not_required() -> None:
     wanted = [one for one in needs([playbook("service-down")], SHOP) if one.optional]
     logs = [one for one in wanted if one.permission == Permission("", "pods/log", "get")]
     assert [str(one) for one in logs] == [
-        "needs get on pods/log in shop (cluster prod; for evidence of playbook service-down)"
+        "needs get on pods/log in shop (cluster prod; for what is told of playbook service-down)"
     ]
     assert all(one.to_act for one in wanted), "at propose nothing is collected"
     assert not {one.permission for one in wanted} & {one.permission for one in required(playbook("service-down"))}
