@@ -48,7 +48,7 @@ class EvidenceKeeper:
             await incidents.add_event(
                 tx, self._run.incident_id, self._run.id, now, EVENT, _told(pieces), as_evidence(pieces)
             )
-        log.info("evidence_kept", target=self._run.target, kinds=[piece.kind for piece in pieces if piece.read])
+        log.info("evidence_kept", target=self._run.target, seen=_told(pieces))
 
 
 def named(playbook: Playbook) -> Named:
