@@ -1,9 +1,11 @@
 """What the API server does to an object before it stores it: defaults, then validation."""
 
+import json
 import re
 from typing import Any
 
-from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid
+from remediator.sandbox.kubernetes.budget_rules import budget_causes
+from remediator.sandbox.kubernetes.errors import Cause, UndecodableError, bad_request, invalid
 from remediator.sandbox.kubernetes.job_rules import (
     batch_causes,
     cron_job_defaults,
@@ -16,6 +18,7 @@ from remediator.sandbox.kubernetes.resources import (
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     JOBS,
     NAMESPACES,
     NODES,
@@ -32,7 +35,8 @@ from remediator.sandbox.kubernetes.volume_rules import claim_causes
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character"
+    "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _IMMUTABLE = "field is immutable"
@@ -95,6 +99,8 @@ def with_first_status(resource: Resource, obj: Object) -> Object:
         return {**obj, "status": {"phase": "Active"}}
     if resource is PODS:
         return {**obj, "status": {"phase": "Pending"}}
+    if resource is AUTOSCALERS:
+        return {**obj, "status": {"desiredReplicas": 0, "currentMetrics": None}}
     if not resource.built_in or not resource.status or resource is NODES:
         return obj
     return {key: value for key, value in obj.items() if key != "status"}
@@ -113,17 +119,31 @@ def check_form(obj: Any) -> Object:
         raise bad_request("the body must be a JSON object")
     metadata = obj.get("metadata", {})
     if not isinstance(metadata, dict):
-        raise bad_request("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
+        raise UndecodableError("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
     for field in ("labels", "annotations"):
         pairs = metadata.get(field)
         if pairs is None:
             continue
         if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
-            raise bad_request(f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{field} of type string")
+            raise UndecodableError(
+                f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{field} of type string"
+            )
     template = obj.get("spec", {}).get("template") if isinstance(obj.get("spec"), dict) else None
     if isinstance(template, dict) and template:
         check_form({"metadata": template.get("metadata") or {}})
     return obj
+
+
+def check_type(resource: Resource, obj: Object) -> None:
+    """Raise 400 for an object that says it is of another kind; one that does not say it is taken as it is."""
+    version, kind = obj.get("apiVersion", resource.api_version), obj.get("kind", resource.kind)
+    if (version, kind) != (resource.api_version, resource.kind):
+        short = version.rpartition("/")[2] if isinstance(version, str) else version
+        message = (
+            f'{kind} in version "{short}" cannot be handled as a {resource.kind}: '
+            f"converting ({short}.{kind}) to ({resource.group or 'core'}.{resource.kind}): unknown conversion"
+        )
+        raise bad_request(message)
 
 
 def validate(resource: Resource, obj: Object, old: Object | None = None) -> None:
@@ -141,6 +161,8 @@ def validate(resource: Resource, obj: Object, old: Object | None = None) -> None
         causes += _autoscaler_causes(spec)
     if resource is STATEFUL_SETS and old is not None and _fixed(spec) != _fixed(old["spec"]):
         causes.append(Cause("FieldValueForbidden", f"Forbidden: {_FIXED}", "spec"))
+    if resource is DISRUPTION_BUDGETS:
+        causes += budget_causes(spec)
     if resource is CLAIMS:
         causes += claim_causes(obj, old)
     if resource in (JOBS, CRON_JOBS):
@@ -159,12 +181,9 @@ def _workload_causes(spec: Object, old_spec: Object | None) -> list[Cause]:
     for field in ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLimit"):
         value = spec.get(field, 0)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise bad_request(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
+            raise UndecodableError(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
         if value < 0:
             causes.append(_cause(f"spec.{field}", value, _NOT_NEGATIVE))
-    if old_spec is not None and old_spec.get("selector") != spec.get("selector"):
-        causes.append(_cause("spec.selector", spec.get("selector"), _IMMUTABLE))
-        return causes
     selector = spec.get("selector")
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
@@ -172,6 +191,8 @@ def _workload_causes(spec: Object, old_spec: Object | None) -> list[Cause]:
         causes.append(Cause("FieldValueRequired", "Required value", "spec.selector"))
     elif not matches_selector(selector, labels):
         causes.append(_cause("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    if old_spec is not None and old_spec.get("selector") != selector:
+        causes.append(_cause("spec.selector", selector, _IMMUTABLE))
     containers = (template.get("spec") or {}).get("containers") or []
     if not containers:
         causes.append(Cause("FieldValueRequired", "Required value", "spec.template.spec.containers"))
@@ -188,7 +209,7 @@ def _autoscaler_causes(spec: Object) -> list[Cause]:
     least, most = spec.get("minReplicas", 1), spec.get("maxReplicas", 0)
     for field, value in (("minReplicas", least), ("maxReplicas", most)):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise bad_request(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
+            raise UndecodableError(f"json: cannot unmarshal into Go struct field spec.{field} of type int32")
     if least < 1:
         causes.append(_cause("spec.minReplicas", least, "must be greater than or equal to 1"))
     if most == 0:
@@ -208,7 +229,7 @@ def _autoscaler_causes(spec: Object) -> list[Cause]:
 def not_negative_replicas(resource: Resource, name: str, replicas: Any) -> int:
     """The replicas asked of a scale subresource; raises 422 naming Scale, or 400 when it is no number."""
     if isinstance(replicas, bool) or not isinstance(replicas, int):
-        raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
+        raise UndecodableError("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
     if replicas < 0:
         raise invalid(resource, name, [_cause("spec.replicas", replicas, _NOT_NEGATIVE)], kind="Scale")
     return replicas
@@ -220,5 +241,5 @@ def immutable_uid(resource: Resource, name: str, sent: Any) -> None:
 
 
 def _cause(field: str, value: Any, why: str) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else value
+    shown = json.dumps(value, separators=(",", ":"))
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)

@@ -53,7 +53,12 @@ class Access:
     def review(self, user: User, body: Any) -> Object:
         """A SelfSubjectAccessReview answered."""
         spec = _spec(body, "SelfSubjectAccessReview")
-        asked = spec.get("resourceAttributes") or {}
+        asked = spec.get("resourceAttributes")
+        if not isinstance(asked, dict):
+            text = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            causes = [{"reason": "FieldValueInvalid", "message": text, "field": "spec.resourceAttributes"}]
+            message = f'.authorization.k8s.io "" is invalid: spec.resourceAttributes: {text}'
+            raise ApiError(422, message, details={"group": "authorization.k8s.io", "causes": causes})
         keys = ("verb", "group", "resource", "subresource", "namespace")
         allowed = self._allows(user, *(str(asked.get(key) or "") for key in keys))
         status: Object = {"allowed": allowed}

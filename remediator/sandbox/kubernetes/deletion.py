@@ -9,6 +9,7 @@ from remediator.sandbox.kubernetes.write_options import DeleteOptions
 from remediator.sandbox.timekeeping import Pace, rfc3339_seconds
 
 _OWN = Writer("kube-controller-manager", external=False)
+_FINALIZERS = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}
 _AS_USUAL = DeleteOptions(_OWN.manager, policy="Background")
 
 
@@ -24,14 +25,15 @@ class Deletion:
         """The object as it is afterwards; marked only while a finalizer or its grace keeps it. 409: see `check`."""
         self.check(resource, obj, options)
         grace_s = _grace_s(resource, obj, options)
-        if options.dry_run:
-            return obj
-        if (options.policy or ("Orphan" if resource.orphans else "Background")) == "Orphan":
+        policy = options.policy or ("Orphan" if resource.orphans else "Background")
+        if policy == "Orphan" and not options.dry_run:
             self._orphan(obj["metadata"]["uid"], writer)
         if obj["metadata"].get("finalizers") or (grace_s > 0 and resource is PODS):
-            return self._mark(resource, obj, grace_s, writer)
-        self._remove(resource, obj, writer)
-        return obj
+            return self._mark(resource, obj, grace_s, writer, dry_run=options.dry_run)
+        if not options.dry_run:
+            self._remove(resource, obj, writer)
+        # A finalizer lets the garbage collector do its part first: the answer still has the object, marked.
+        return self._waiting_for_collector(obj, _FINALIZERS[policy]) if policy in _FINALIZERS else obj
 
     @staticmethod
     def check(resource: Resource, obj: Object, options: DeleteOptions) -> None:
@@ -46,13 +48,20 @@ class Deletion:
         if resource is not PODS and metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self._remove(resource, obj, writer)
 
-    def _mark(self, resource: Resource, obj: Object, grace_s: int, writer: Writer) -> Object:
+    def _waiting_for_collector(self, obj: Object, finalizer: str) -> Object:
+        now = rfc3339_seconds(self._pace.now())
+        marked = {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0, "finalizers": [finalizer]}
+        return {**obj, "metadata": {**obj["metadata"], **marked}}
+
+    def _mark(self, resource: Resource, obj: Object, grace_s: int, writer: Writer, *, dry_run: bool) -> Object:
         metadata = obj["metadata"]
         if metadata.get("deletionTimestamp") and metadata.get("deletionGracePeriodSeconds", 0) <= grace_s:
             return obj  # grace can only be shortened
         ends_at = rfc3339_seconds(self._pace.now() + timedelta(seconds=grace_s))
         marked = {**metadata, "deletionTimestamp": ends_at, "deletionGracePeriodSeconds": grace_s}
-        return self._store.update(resource, obj, {**obj, "metadata": marked}, writer, marks_deletion=True)
+        return self._store.update(
+            resource, obj, {**obj, "metadata": marked}, writer, dry_run=dry_run, marks_deletion=True
+        )
 
     def _remove(self, resource: Resource, obj: Object, writer: Writer) -> None:
         uid = obj["metadata"]["uid"]

@@ -1,5 +1,6 @@
 """Failures as the API server words them: `Status` objects with reason, code and details."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,9 +52,10 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         return body
@@ -66,12 +68,34 @@ def _of(resource: Resource, name: str) -> Object:
     return details
 
 
+class UndecodableError(ApiError):
+    """A value of the wrong type. A plain write is answered 400; a patch that leads there 422."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
+
+
+class NoSuchPathError(ApiError):
+    """Nothing is served there; the real server answers without a Status, in plain text."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "404 page not found")
+
+
 def bad_request(message: str) -> ApiError:
     return ApiError(400, message)
 
 
-def no_such_path() -> ApiError:
+def no_such_subresource() -> ApiError:
     return ApiError(404, "the server could not find the requested resource", details={})
+
+
+def not_allowed() -> ApiError:
+    return ApiError(405, "the server does not allow this method on the requested resource", details={})
+
+
+def other_name(sent: object, name: object) -> ApiError:
+    return bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
 
 
 def not_found(resource: Resource, name: str) -> ApiError:
@@ -93,7 +117,10 @@ def stale(resource: Resource, name: str) -> ApiError:
 
 
 def precondition_failed(resource: Resource, name: str, field: str, wanted: str, found: str) -> ApiError:
-    text = f"Precondition failed: {field} in precondition: {wanted}, {field} in object meta: {found}"
+    text = (
+        "StorageError: invalid object, Code: 4, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: {field} in precondition: {wanted}, {field} in object meta: {found}"
+    )
     return _conflict(resource, name, text)
 
 
@@ -116,13 +143,13 @@ def _conflict(resource: Resource, name: str, why: str) -> ApiError:
 
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause], *, kind: str | None = None) -> ApiError:
-    kind = kind or resource.kind
-    named = f"{kind}.{resource.group}" if resource.group else kind
+    group, kind = ("autoscaling", kind) if kind == "Scale" else (resource.group, kind or resource.kind)
+    named = f"{kind}.{group}" if group else kind
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details: Object = {"name": name, "kind": kind, "causes": [cause.as_object() for cause in causes]}
-    if resource.group:
-        details["group"] = resource.group
+    if group:
+        details["group"] = group
     return ApiError(422, f'{named} "{name}" is invalid: {listed}', details=details)
 
 
@@ -137,7 +164,7 @@ def invalid_options(kind: str, causes: Sequence[Cause]) -> ApiError:
 def unsupported(field: str, value: object, supported: Sequence[str]) -> Cause:
     """A value outside of a listed set."""
     listed = ", ".join(f'"{word}"' for word in supported)
-    return Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {listed}', field)
+    return Cause("FieldValueNotSupported", f"Unsupported value: {json.dumps(value)}: supported values: {listed}", field)
 
 
 def unprocessable_patch() -> ApiError:
@@ -146,12 +173,8 @@ def unprocessable_patch() -> ApiError:
     return ApiError(422, message, reason="Invalid", details={})
 
 
-def unsupported_media_type(sent: str, accepted: Sequence[str]) -> ApiError:
-    message = (
-        f"the body of the request was in an unknown format ({sent or 'none'}) - "
-        f"accepted media types include: {', '.join(accepted)}"
-    )
-    return ApiError(415, message)
+def unsupported_media_type() -> ApiError:
+    return ApiError(415, "415: Unsupported Media Type", details={})
 
 
 def forbidden(

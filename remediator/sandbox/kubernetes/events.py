@@ -3,7 +3,7 @@
 import re
 
 from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid
-from remediator.sandbox.kubernetes.resources import NEW_EVENTS, Object, Resource
+from remediator.sandbox.kubernetes.resources import EVENTS, NEW_EVENTS, Object, Resource
 
 _TO_CORE = {
     "regarding": "involvedObject",
@@ -47,7 +47,8 @@ def validate(resource: Resource, event: Object) -> None:
     causes: list[Cause] = []
     if (at := event.get("eventTime")) is not None:
         if not isinstance(at, str) or not _MICRO_TIME.fullmatch(at):
-            raise bad_request(f'parsing time "{at}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse')
+            why = f'parsing time "{at}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse'
+            raise bad_request(f'Event in version "v1" cannot be handled as a Event: {why}')
         if not about.get("namespace") and namespace not in ("default", "kube-system"):
             causes.append(_of_another_namespace(about))
         for field, named in _REQUIRED.items():
@@ -66,7 +67,7 @@ def validate(resource: Resource, event: Object) -> None:
     if is_new:
         causes += _strict_causes(event)
     if causes:
-        raise invalid(resource, event["metadata"].get("name", ""), causes)
+        raise invalid(EVENTS, event["metadata"].get("name", ""), causes)  # named so in both APIs
 
 
 def _strict_causes(event: Object) -> list[Cause]:

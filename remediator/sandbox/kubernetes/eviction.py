@@ -26,12 +26,18 @@ class Evictions:
     def options(self, name: str, body: Any, asked: WriteOptions) -> DeleteOptions:
         """How to delete, from the Eviction and the query; raises 400 and 422 for an Eviction that cannot be taken."""
         if not isinstance(body, dict) or body.get("kind", "Eviction") != "Eviction":
-            raise bad_request("not a Eviction object")
+            kind = body.get("kind") if isinstance(body, dict) else "List"
+            text = f'{kind} in version "v1" cannot be handled as a Eviction: converting: unknown conversion'
+            raise bad_request(text)
         if body.get("apiVersion", "policy/v1") not in ("policy/v1", "policy/v1beta1"):
             raise bad_request(f'no kind "Eviction" is registered for version "{body["apiVersion"]}"')
         if (body.get("metadata") or {}).get("name") != name:
             raise bad_request("name in URL does not match name in Eviction object")
         inside = body.get("deleteOptions") or {}
+        if asked.dry_run and isinstance(inside, dict) and inside.get("dryRun") not in (None, [], ["All"]):
+            found = " ".join(map(str, inside["dryRun"]))
+            message = f"Non-matching dry-run options in request and content: [All] and [{found}]"
+            raise ApiError(500, message, reason="")
         parsed = parse_delete_options(inside, asked.manager)
         return DeleteOptions(
             asked.manager, asked.dry_run or parsed.dry_run, parsed.policy, parsed.grace_s, parsed.preconditions

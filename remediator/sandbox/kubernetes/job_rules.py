@@ -1,5 +1,7 @@
 """What the API server makes of Jobs and CronJobs: defaults, the generated selector, validation."""
 
+import json
+
 from remediator.sandbox.kubernetes.errors import Cause, unsupported
 from remediator.sandbox.kubernetes.resources import JOBS, Object, Resource
 from remediator.sandbox.kubernetes.selectors import matches_selector
@@ -65,10 +67,13 @@ def _job_causes(spec: Object, name: str, old: Object | None) -> list[Cause]:
     if old is not None:
         immutable = ("completions", "selector", "template", "completionMode")
         changed = [field for field in immutable if spec.get(field) != old.get(field)]
-        return causes + [_invalid(f"spec.{field}", "...", "field is immutable") for field in changed]
+        return causes + [
+            _invalid(f"spec.{field}", json.dumps(spec.get(field)), "field is immutable") for field in changed
+        ]
     template = spec.get("template") or {}
     if len(name) > 63:  # the name becomes a label of the pods, and labels end there
-        causes.append(_invalid("spec.template.labels", f'"{name}"', "must be no more than 63 bytes"))
+        too_long = _invalid("spec.template.labels", f'"{name}"', "must be no more than 63 bytes")
+        causes += [too_long, too_long]  # it is in two labels
     if not matches_selector(spec.get("selector") or {}, (template.get("metadata") or {}).get("labels") or {}):
         text = "`selector` does not match template `labels`"
         causes.append(_invalid("spec.template.metadata.labels", "...", text))
@@ -81,7 +86,8 @@ def _template_causes(path: str, template: Object) -> list[Cause]:
     if not spec.get("containers"):
         causes.append(Cause("FieldValueRequired", "Required value", f"{path}.spec.containers"))
     if spec.get("restartPolicy") not in ("OnFailure", "Never"):
-        causes.append(unsupported(f"{path}.spec.restartPolicy", spec.get("restartPolicy", ""), ("OnFailure", "Never")))
+        text = 'Required value: valid values: "OnFailure", "Never"'
+        causes.append(Cause("FieldValueRequired", text, f"{path}.spec.restartPolicy"))
     return causes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from remediator.sandbox.kubernetes import events
 from remediator.sandbox.kubernetes.errors import ApiError, bad_request
+from remediator.sandbox.kubernetes.query_numbers import whole_number
 from remediator.sandbox.kubernetes.resources import EVENTS, NEW_EVENTS, Object, Resource
 from remediator.sandbox.kubernetes.routes import Address
 from remediator.sandbox.kubernetes.selectors import field_selector, label_selector
@@ -46,7 +47,7 @@ def listed(store: ObjectStore, at: Address, query: Mapping[str, str], oldest: in
     if token := query.get("continue"):
         metadata["resourceVersion"], start = _resume(token, oldest)
         found = [obj for obj in found if _place(obj) > start]
-    limit = _limit(query.get("limit"))
+    limit = whole_number(query.get("limit"))
     if limit and len(found) > limit:
         metadata["continue"] = _token(metadata["resourceVersion"], _place(found[limit - 1]))
         if not query.get("labelSelector") and not query.get("fieldSelector"):
@@ -64,14 +65,6 @@ def _place(obj: Object) -> list[str]:
     return [obj["metadata"].get("namespace", ""), obj["metadata"]["name"]]
 
 
-def _limit(text: str | None) -> int:
-    if text is None or text == "":
-        return 0
-    if not text.isdigit():
-        raise bad_request(f"Invalid value: {text!r}: limit must be a number")
-    return int(text)
-
-
 def _token(version: str, last: list[str]) -> str:
     return base64.urlsafe_b64encode(json.dumps([version, *last]).encode()).decode()
 
@@ -81,7 +74,7 @@ def _resume(token: str, oldest: int) -> tuple[str, list[str]]:
         version, namespace, name = json.loads(base64.urlsafe_b64decode(token))
         is_old = int(version) < oldest
     except (ValueError, TypeError):
-        raise bad_request("continue key is not valid") from None
+        raise bad_request("invalid continue token: continue key is not valid") from None
     if is_old:
         text = (
             "The provided continue parameter is too old to display a consistent list result. "

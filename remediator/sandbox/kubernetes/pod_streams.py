@@ -9,8 +9,9 @@ from aiohttp import web
 
 from remediator.sandbox.journal import Received
 from remediator.sandbox.kubernetes import words
-from remediator.sandbox.kubernetes.errors import ApiError, bad_request
-from remediator.sandbox.kubernetes.resources import Object
+from remediator.sandbox.kubernetes.errors import ApiError, Cause, bad_request, invalid
+from remediator.sandbox.kubernetes.query_numbers import whole_number
+from remediator.sandbox.kubernetes.resources import Object, Resource
 from remediator.sandbox.timekeeping import Pace
 
 _PROTOCOL = "v4.channel.k8s.io"
@@ -22,7 +23,7 @@ _YES = ("1", "true")
 def log(pod: Object, received: Received) -> web.Response:
     """The log of a container as plain text; raises 400 for a container that has none."""
     query = received.query
-    tail, limit = _count(query.get("tailLines"), "tailLines"), _count(query.get("limitBytes"), "limitBytes")
+    tail, limit = _count(pod, query, "tailLines"), _count(pod, query, "limitBytes")
     name = _container(pod, query.get("container"))
     if not pod["spec"].get("nodeName"):
         return web.Response(body=b"", content_type="text/plain")
@@ -57,10 +58,10 @@ class Command:
         self._argv = received.repeated("command")
         self._query = received.query
         self._pace = pace
-        if not self._argv:
-            raise bad_request("you must specify at least one command for the container")
         if received.headers.get("Upgrade", "").lower() != "websocket":
             raise bad_request("Upgrade request required")
+        if not self._argv:
+            raise bad_request("you must specify at least one command for the container")
         phase = pod.get("status", {}).get("phase")
         if phase in ("Succeeded", "Failed"):
             raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
@@ -142,9 +143,10 @@ def _status(pod: Object, name: str) -> Object:
     return next((found for found in statuses if found["name"] == name), waiting)
 
 
-def _count(text: str | None, field: str) -> int | None:
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise bad_request(f"Invalid value: {text!r}: {field} must be a number")
-    return int(text)
+def _count(pod: Object, query: dict[str, str], field: str) -> int | None:
+    number = whole_number(query.get(field))
+    if number is not None and number < 0:
+        text = f"Invalid value: {number}: must be greater than or equal to 0"
+        options = Resource("", "v1", "pods", "PodLogOptions")
+        raise invalid(options, pod["metadata"]["name"], [Cause("FieldValueInvalid", text, field)])
+    return number

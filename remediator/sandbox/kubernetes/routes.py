@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from remediator.sandbox.kubernetes.errors import ApiError, no_such_path
+from remediator.sandbox.kubernetes.errors import NoSuchPathError, no_such_subresource, not_allowed
 from remediator.sandbox.kubernetes.resources import Registry, Resource
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -32,21 +32,21 @@ def parse(path: str, registry: Registry) -> Address:
     elif parts[0] == "apis" and len(parts) > 3:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
-        raise no_such_path()
+        raise NoSuchPathError
     namespace: str | None = None
     if rest[0] == "namespaces" and len(rest) > 2 and (group or rest[2] not in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
     resource = registry.get(group, version, rest[0])
     if resource is None or len(rest) > 3 or "" in rest:
-        raise no_such_path()
+        raise NoSuchPathError
     if namespace is not None and not resource.namespaced:
-        raise no_such_path()
+        raise NoSuchPathError
     name = rest[1] if len(rest) > 1 else None
     if name is not None and resource.namespaced and namespace is None:
-        raise no_such_path()
+        raise NoSuchPathError
     subresource = rest[2] if len(rest) > 2 else ""
     if subresource not in _subresources(resource):
-        raise no_such_path()
+        raise no_such_subresource()
     return Address(resource, namespace, name, subresource)
 
 
@@ -57,7 +57,7 @@ def verb(method: str, at: Address, *, watches: bool = False) -> str:
     else:
         served = method in _VERBS and (method == "GET" or (method == "POST") == (at.name is None))
     if not served:
-        raise ApiError(405, "the server does not allow this method on the requested resource")
+        raise not_allowed()
     if method == "GET" and at.name is None:
         return "watch" if watches else "list"
     return _VERBS[method]

@@ -71,7 +71,7 @@ def _requirement(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
 def field_selector(text: str, resource: Resource) -> Test:
     """A test over objects as they are stored; raises 400 for a field that the real server does not index either.
 
-    Events of events.k8s.io are selected by `regarding.*` as well as by the names that core/v1 has for it.
+    Events of events.k8s.io are selected by `regarding.*`, those of core/v1 by `involvedObject.*`.
     """
     fields = _COMMON_FIELDS | _FIELDS.get(resource.plural, set())
     tests: list[Test] = []
@@ -79,15 +79,21 @@ def field_selector(text: str, resource: Resource) -> Test:
         found = re.fullmatch(r"\s*([A-Za-z.]+)\s*(==|=|!=)\s*(.*?)\s*", part)
         if found is None:
             raise bad_request(f'invalid selector: "{part}"; can\'t understand it')
-        field, op, value = found.groups()
+        named, op, value = found.groups()
+        field = named
         if resource.group == "events.k8s.io":
-            field = field.replace("regarding.", "involvedObject.", 1).replace(
-                "reportingController", "reportingComponent"
-            )
+            field = _renamed(named)
         if field not in fields:
-            raise bad_request(f"field label not supported: {field} (in a list of {resource.plural})")
+            raise bad_request(f"field label not supported: {named}")
         tests.append(_field_test(field.split("."), value, op != "!="))
     return lambda obj: all(test(obj) for test in tests)
+
+
+def _renamed(named: str) -> str:
+    """A field of a new event as it is stored; the old names are not known there."""
+    if named.startswith("involvedObject."):
+        return ""
+    return named.replace("regarding.", "involvedObject.", 1).replace("reportingController", "reportingComponent")
 
 
 def _field_test(path: list[str], value: str, wanted: bool) -> Test:

@@ -162,6 +162,8 @@ class KubernetesApi:
     async def _answer(self, received: Received) -> web.Response | Stream:
         try:
             return self._respond(received)
+        except errors.NoSuchPathError as error:
+            return web.Response(status=404, text=f"{error.message}\n")
         except errors.ApiError as error:
             return _refusal(error)
         except Exception as error:

@@ -35,13 +35,11 @@ def parse(body: bytes, name: str, *, kind: str, api_version: str) -> Object:
     if not isinstance(config, dict) or not isinstance(config.get("metadata", {}), dict):
         raise bad_request("the applied configuration must be an object")
     if (config.get("apiVersion"), config.get("kind")) != (api_version, kind):
-        raise bad_request(f"the applied configuration must be of {api_version} {kind}")
+        raise bad_request(f"invalid object type: {config.get('apiVersion')}, Kind={config.get('kind')}")
     metadata = config.get("metadata") or {}
     if metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    if metadata.get("name", name) != name:
-        raise bad_request("the name of the object does not match the name on the URL")
-    return {**config, "metadata": {**metadata, "name": name}}
+    return {**config, "metadata": {"name": name, **metadata}}
 
 
 def apply(
@@ -141,7 +139,7 @@ def _who(entry: Object) -> str:
     if entry.get("subresource"):
         who += f' with subresource "{entry["subresource"]}"'
     if entry["operation"] == "Update":
-        who += f" using {entry['apiVersion']} at {entry['time']}"
+        who += f" using {entry['apiVersion']}"
     return who
 
 

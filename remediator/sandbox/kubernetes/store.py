@@ -18,6 +18,7 @@ _WITHOUT_GENERATION = {
     "configmaps",
     "controllerrevisions",
     "events",
+    "horizontalpodautoscalers",
     "leases",
     "namespaces",
     "nodes",

@@ -1,5 +1,6 @@
 """What each verb does to one address. Nothing here awaits, so every request is atomic."""
 
+import json
 import secrets
 import uuid
 from collections.abc import Callable
@@ -33,17 +34,19 @@ class Verbs:
     def create(self, at: Address, body: Any, options: WriteOptions, *, owners: list[Object] | None = None) -> Object:
         """Store a new object. 404 when its namespace is missing, 409 when the name is taken."""
         obj = admission.check_form(body)
+        admission.check_type(at.resource, obj)
         metadata: Object = {**(obj.get("metadata") or {}), "uid": str(uuid.uuid4())}
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = f"{metadata['generateName']}{secrets.token_hex(3)[:5]}"
         if at.namespace is not None:
             if metadata.get("namespace", at.namespace) != at.namespace:
-                raise errors.bad_request("the namespace of the provided object does not match the namespace sent")
+                text = "the namespace of the provided object does not match the namespace sent on the request"
+                raise errors.bad_request(text)
             metadata["namespace"] = at.namespace
             if self._store.get(NAMESPACES, "", at.namespace) is None:
                 raise errors.not_found(NAMESPACES, at.namespace)
         elif at.resource.namespaced:
-            raise errors.ApiError(405, "the server does not allow this method on the requested resource")
+            raise errors.not_allowed()
         obj = {**obj, "metadata": metadata}
         if at.resource is NEW_EVENTS:
             obj = events.to_core(obj)
@@ -63,9 +66,11 @@ class Verbs:
         """PUT: the whole object; without a resourceVersion the last writer wins."""
         old = self._present(at)
         new = admission.check_form(body)
+        if at.subresource != "scale":
+            admission.check_type(at.resource, new)
         name = (new.get("metadata") or {}).get("name", at.name)
         if name != at.name:
-            raise errors.bad_request("the name of the object does not match the name on the URL")
+            raise errors.other_name(name, at.name)
         uid = (new.get("metadata") or {}).get("uid")
         if uid is not None and uid != old["metadata"]["uid"]:
             raise errors.precondition_failed(at.resource, str(at.name), "UID", uid, old["metadata"]["uid"])
@@ -81,11 +86,16 @@ class Verbs:
             sent = (new.get("metadata") or {}).get("uid")
             if sent != old["metadata"]["uid"]:
                 admission.immutable_uid(at.resource, str(at.name), sent)
-            if new["metadata"].get("name") != at.name:
-                raise errors.bad_request("the name of the object does not match the name on the URL")
+            if (name := new["metadata"].get("name")) != at.name:
+                raise errors.other_name(name, at.name)
             return new
 
-        return self._write(at, old, patched, options)
+        try:
+            return self._write(at, old, patched, options)
+        except errors.UndecodableError as error:
+            sent = json.dumps(json.dumps(patch, separators=(",", ":")))
+            cause = errors.Cause("FieldValueInvalid", f"Invalid value: {sent}: {error.message}", "patch")
+            raise errors.invalid(at.resource, str(at.name), [cause]) from error
 
     def apply(self, at: Address, body: bytes, options: WriteOptions, at_time: str) -> tuple[bool, Object]:
         """Server-side apply, and whether it made the object."""
@@ -105,6 +115,8 @@ class Verbs:
             at=at_time,
             force=options.force,
         )
+        if config["metadata"]["name"] != at.name:
+            raise errors.other_name(config["metadata"]["name"], at.name)
         if live is None:
             return True, self.create(replace(at, name=None), done.obj, options, owners=done.entries)
         return False, self._write(at, live, lambda _: done.obj, options, owners=done.entries)

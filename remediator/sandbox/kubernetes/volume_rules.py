@@ -28,10 +28,10 @@ def claim_causes(claim: Object, old: Object | None) -> list[Cause]:
     """Why a claim cannot be stored; a size may grow, and shrink back no further than what is there."""
     spec = claim.get("spec") or {}
     causes = [
-        Cause("FieldValueRequired", "Required value", field)
-        for field, present in (
-            ("spec.accessModes", spec.get("accessModes")),
-            ("spec.resources[storage]", _requests(claim).get("storage")),
+        Cause("FieldValueRequired", text, field)
+        for field, present, text in (
+            ("spec.accessModes", spec.get("accessModes"), "Required value: at least 1 access mode is required"),
+            ("spec.resources[storage]", _requests(claim).get("storage"), "Required value"),
         )
         if not present
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from aiohttp import web
 
 from remediator.sandbox.kubernetes.errors import ApiError, bad_request
+from remediator.sandbox.kubernetes.query_numbers import whole_number
 from remediator.sandbox.kubernetes.resources import Object, Resource
 from remediator.sandbox.kubernetes.watch_log import WatchLog
 
@@ -41,7 +42,7 @@ class Watch:
         self._from = query.get("resourceVersion") or "0"
         self._initial = query.get("sendInitialEvents", "").lower() in ("1", "true")
         self._bookmarks = query.get("allowWatchBookmarks", "").lower() in ("1", "true")
-        self._lasts_s = _seconds(query.get("timeoutSeconds"))
+        self._lasts_s = float(whole_number(query.get("timeoutSeconds")) or _LONGEST_S)
         if not self._from.isdigit():
             raise bad_request(f"Invalid value: {self._from!r}: resourceVersion must be a number")
 
@@ -102,14 +103,6 @@ class Watch:
 
 def _line(kind: str, obj: Object) -> bytes:
     return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
-
-
-def _seconds(text: str | None) -> float:
-    if text is None:
-        return _LONGEST_S
-    if not text.isdigit():
-        raise bad_request(f"Invalid value: {text!r}: timeoutSeconds must be a number")
-    return float(text) or _LONGEST_S
 
 
 def _has_left(request: web.Request) -> bool:

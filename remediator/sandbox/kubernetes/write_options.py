@@ -5,10 +5,12 @@ from typing import Any
 
 from remediator.sandbox.journal import Received
 from remediator.sandbox.kubernetes.errors import Cause, bad_request, invalid_options, unsupported
+from remediator.sandbox.kubernetes.query_numbers import whole_number
 from remediator.sandbox.kubernetes.resources import Object
 from remediator.sandbox.kubernetes.server_side_apply import APPLY_PATCH
 
 _POLICIES = ("Foreground", "Background", "Orphan")
+_GO_TYPES = {str: "string", float: "number", bool: "bool", list: "array"}
 _KINDS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
 
 
@@ -57,10 +59,7 @@ def delete_options(received: Received) -> DeleteOptions:
         key: received.query[key] for key in ("propagationPolicy", "gracePeriodSeconds") if key in received.query
     }
     if "gracePeriodSeconds" in query:
-        try:
-            query["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
-        except ValueError:
-            raise bad_request(f"invalid gracePeriodSeconds: {query['gracePeriodSeconds']}") from None
+        query["gracePeriodSeconds"] = whole_number(query["gracePeriodSeconds"])
     return parse_delete_options({**query, "dryRun": received.repeated("dryRun")}, manager_of(received))
 
 
@@ -71,7 +70,10 @@ def parse_delete_options(sent: Any, manager: str) -> DeleteOptions:
     dry_run, policy, grace_s = sent.get("dryRun") or [], sent.get("propagationPolicy"), sent.get("gracePeriodSeconds")
     preconditions = sent.get("preconditions") or {}
     if grace_s is not None and (isinstance(grace_s, bool) or not isinstance(grace_s, int)):
-        raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        field = "DeleteOptions.gracePeriodSeconds of type int64"
+        raise bad_request(
+            f"json: cannot unmarshal {_GO_TYPES.get(type(grace_s), 'object')} into Go struct field {field}"
+        )
     if not isinstance(dry_run, list) or not isinstance(preconditions, dict):
         raise bad_request("json: cannot unmarshal into Go value of type v1.DeleteOptions")
     causes = dry_run_causes(dry_run)
@@ -87,7 +89,7 @@ def parse_delete_options(sent: Any, manager: str) -> DeleteOptions:
 
 def dry_run_causes(values: list[Any]) -> list[Cause]:
     """Why these values of dryRun cannot be taken; only "All" can."""
-    return [unsupported("dryRun", value, ("All",)) for value in values if value not in ("", "All")]
+    return [unsupported("dryRun", values, ("All",))] if any(value not in ("", "All") for value in values) else []
 
 
 def manager_of(received: Received) -> str:

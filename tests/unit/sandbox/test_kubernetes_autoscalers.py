@@ -98,8 +98,8 @@ async def test_conditions_that_were_set_stay(scaling: Untyped, cluster: Kubernet
     await scaling.patch_namespaced_horizontal_pod_autoscaler_status(
         "checkout", "shop", {"status": {"conditions": [failing]}}
     )
-    await scaling.patch_namespaced_horizontal_pod_autoscaler("checkout", "shop", {"spec": {"maxReplicas": 9}})
-    await cluster.until(lambda: status(cluster).get("observedGeneration") == 2)
+    await scaling.patch_namespaced_horizontal_pod_autoscaler("checkout", "shop", {"spec": {"maxReplicas": 2}})
+    await cluster.until(lambda: status(cluster).get("desiredReplicas") == 2)
     assert reasons(cluster)["ScalingActive"] == "FailedGetResourceMetric"
 
 

@@ -211,3 +211,24 @@ async def test_names_must_agree_and_a_pod_that_is_gone_is_not_found(core: Untype
     assert (code, answer["message"]) == (404, 'pods "gone" not found')
     code, _ = await evict(core, pods(cluster)[0], dry_run="true")
     assert code == 422
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"minAvailable": 1, "maxUnavailable": 1}, "spec"),
+        ({"minAvailable": -1}, "spec.minAvailable"),
+        ({"maxUnavailable": "120%"}, "spec.maxUnavailable"),
+        ({"maxUnavailable": "some"}, "spec.maxUnavailable"),
+        ({"minAvailable": 1, "unhealthyPodEvictionPolicy": "Perhaps"}, "spec.unhealthyPodEvictionPolicy"),
+    ],
+)
+async def test_budgets_that_cannot_be_are_invalid(
+    core: Untyped, cluster: KubernetesApi, spec: Object, field: str
+) -> None:
+    cluster.add_namespace("shop")
+    with pytest.raises(ApiException) as caught:
+        await untyped(client.PolicyV1Api(core.api_client)).create_namespaced_pod_disruption_budget(
+            "shop", budget(**spec)
+        )
+    assert [cause["field"] for cause in status_of(caught.value)["details"]["causes"]] == [field]

@@ -207,10 +207,26 @@ async def test_an_annotation_of_a_deployment_raises_its_generation(apps: Untyped
     assert patched.metadata.generation == before.metadata.generation + 1
 
 
-async def test_an_annotation_that_is_no_string_is_a_bad_request(apps: Untyped) -> None:
+@pytest.mark.parametrize("patch", [{"metadata": {"annotations": {"a": 1}}}, {"spec": {"replicas": "3"}}])
+async def test_a_value_of_the_wrong_type_is_an_invalid_patch_and_a_bad_request_when_created(
+    apps: Untyped, patch: dict[str, Any]
+) -> None:
+    with pytest.raises(ApiException) as patched:
+        await apps.patch_namespaced_deployment(*HERE, patch)
+    assert patched.value.status == 422
+    assert [cause["field"] for cause in status_of(patched.value)["details"]["causes"]] == ["patch"]
+    made = workloads.manifest("deployments", "shop", "other")
+    merged = {key: {**made[key], **patch.get(key, {})} for key in made}
+    with pytest.raises(ApiException) as created:
+        await apps.create_namespaced_deployment("shop", merged)
+    assert created.value.status == 400
+
+
+async def test_an_object_of_another_kind_is_a_bad_request(apps: Untyped) -> None:
     with pytest.raises(ApiException) as caught:
-        await apps.patch_namespaced_deployment(*HERE, {"metadata": {"annotations": {"a": 1}}})
+        await apps.create_namespaced_deployment("shop", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}})
     assert caught.value.status == 400
+    assert status_of(caught.value)["message"].startswith('Pod in version "v1" cannot be handled as a Deployment')
 
 
 async def test_the_selector_is_immutable(apps: Untyped) -> None:

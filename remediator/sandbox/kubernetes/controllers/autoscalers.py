@@ -71,7 +71,6 @@ class Autoscalers:
             **autoscaler.get("status", {}),
             "currentReplicas": present,
             "desiredReplicas": wanted,
-            "observedGeneration": autoscaler["metadata"]["generation"],
             "currentMetrics": None,
             "conditions": list(conditions.values()),
         }
