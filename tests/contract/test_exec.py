@@ -9,11 +9,12 @@ from remediator.actions.base import ActionContext, Applied, PlanRefusedError
 from remediator.actions.kubernetes.exec import Exec, Params
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.transport import WritePermit, permit
-from remediator.errors import OvertakenError, PermanentError
+from remediator.errors import OutcomeUnknownError, OvertakenError, PermanentError
 from remediator.runs.plan import Plan
 from tests.contract.conftest import may_write
 from tests.controlplane.words import EXEC
 from tests.support.cluster import Stage
+from tests.support.emulated_cluster import EmulatedStage
 
 INTENT = "int_00000000000000000000000001"
 SCRIPT: dict[str, Any] = {
@@ -152,4 +153,26 @@ async def test_a_missing_right_is_named(stage: Stage, verb: str) -> None:
     client = await stage.client(less)
     plan = await planned(stage, client, "ls")
     with may_write(), pytest.raises(PermanentError, match=f"missing permission: {verb} on pods/exec"):
+        await Exec().apply(ActionContext(client), plan, INTENT)
+
+
+async def test_a_handshake_that_is_answered_by_a_redirect_is_not_followed(emulated_stage: EmulatedStage) -> None:
+    """It would carry the command, and our credential on one host, to where nobody configured."""
+    await up(emulated_stage)
+    client = await client_for(emulated_stage)
+    plan = await planned(emulated_stage, client, "ls")
+    world = emulated_stage.world
+    elsewhere = {"Location": f"{world.kubernetes_url}/api/v1/namespaces/shop/pods/other/exec?command=ls"}
+    world.kubernetes.faults.add(match="GET */exec", kind="status 307", headers=elsewhere)
+    with may_write(), pytest.raises(OutcomeUnknownError, match="redirect"):
+        await Exec().apply(ActionContext(client), plan, INTENT)
+    assert len([one for one in await emulated_stage.audit() if one.path.endswith("/exec")]) == 1
+
+
+async def test_a_handshake_that_is_lost_is_told_as_that(emulated_stage: EmulatedStage) -> None:
+    await up(emulated_stage)
+    client = await client_for(emulated_stage)
+    plan = await planned(emulated_stage, client, "ls")
+    emulated_stage.world.kubernetes.faults.add(match="GET */exec", kind="reset")
+    with may_write(), pytest.raises(OutcomeUnknownError, match="sent, then"):
         await Exec().apply(ActionContext(client), plan, INTENT)
