@@ -1,11 +1,6 @@
-"""kubernetes.cordon, uncordon and drain, and the conditions beside them, on the emulator and on a real API server.
+"""kubernetes.drain, and the conditions beside it, on the emulator and on a real API server."""
 
-Each test has nodes of its own, which are its pool: those of other tests do not count as being out of service.
-"""
-
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -14,176 +9,28 @@ from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.kubernetes.marks import INTENT
 from remediator.clients.kubernetes.node import CORDONED, MOVED
-from remediator.conditions import condition_named
-from remediator.conditions.base import Known, Look, World
 from remediator.errors import OvertakenError
 from remediator.runs.cursor import Outcome
-from remediator.runs.plan import Plan
-from remediator.targets import Target
 from tests.contract.cases.node_cases import POOL, filled_node, node_target, two_nodes
 from tests.contract.conftest import may_write
-from tests.controlplane.words import READY
 from tests.support.carried_out import CarriedOut
 from tests.support.cluster import Object, Stage
+from tests.support.looks import ask
+from tests.support.nodes import (
+    CORDON,
+    DRAIN,
+    FIRST,
+    SECOND,
+    THIRD,
+    closed,
+    context,
+    cordon_plan,
+    drain_plan,
+    names_on,
+    node,
+)
 
-CORDON, UNCORDON, DRAIN = (action_named(f"kubernetes.{name}") for name in ("cordon", "uncordon", "drain"))
-FIRST, SECOND, THIRD = (f"int_0000000000000000000000000{number}" for number in (1, 2, 3))
 BEGUN = datetime.now(UTC)
-
-
-async def context(stage: Stage, *, dry_run: bool = False, own_changes: bool = False) -> ActionContext:
-    """A drain's permissions are enough for all three."""
-    client = await stage.client(DRAIN.permissions("node", None), dry_run=dry_run)
-    return ActionContext(client, own_changes=own_changes)
-
-
-async def cordon_plan(ctx: ActionContext, target: Target, **params: Any) -> Plan:
-    return await CORDON.plan(ctx, target, CORDON.params.model_validate({"pool": POOL, **params}))
-
-
-async def drain_plan(ctx: ActionContext, target: Target, **params: Any) -> Plan:
-    return await DRAIN.plan(ctx, target, DRAIN.params.model_validate({"pool": POOL, **params}))
-
-
-async def uncordon_plan(ctx: ActionContext, target: Target, **params: Any) -> Plan:
-    return await UNCORDON.plan(ctx, target, UNCORDON.params.model_validate(params))
-
-
-async def ask(stage: Stage, name: str, target: Target, *, done: Iterable[Plan] = (), **params: Any) -> Look:
-    condition = condition_named(name)
-    given = condition.params.model_validate(params)
-    client = await stage.client(condition.permissions(target.kind, given))
-    known = Known(now=datetime.now(UTC), labels={}, done=tuple(done))
-    return await condition.look(World(client, None, None), target, given, known)
-
-
-async def node(stage: Stage, target: Target) -> Object:
-    return await stage.get("Node", target.name)
-
-
-async def closed(stage: Stage, target: Target) -> bool:
-    return bool((await node(stage, target)).get("spec", {}).get("unschedulable"))
-
-
-async def second_node(stage: Stage, first: Target) -> Target:
-    found = await stage.list("Node", f"{POOL}={stage.namespace}")
-    return node_target(next(one["metadata"]["name"] for one in found if one["metadata"]["name"] != first.name))
-
-
-async def set_ready(stage: Stage, target: Target, ready: str) -> None:
-    await stage.patch("Node", target.name, {"metadata": {"annotations": {READY: ready}}})
-    await stage.until("Node", target.name, lambda found: _is_ready(found) == (ready == "True"))
-
-
-def _is_ready(found: Object) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", []))
-
-
-async def names_on(stage: Stage, target: Target) -> set[str]:
-    pods = await stage.list("Pod")
-    return {
-        str(pod["metadata"]["name"])
-        for pod in pods
-        if pod["spec"].get("nodeName") == target.name and "deletionTimestamp" not in pod["metadata"]
-    }
-
-
-async def test_a_cordon_is_marked_seen_and_undone_by_an_uncordon(stage: Stage) -> None:
-    target = await two_nodes(stage)
-    ctx = await context(stage)
-    plan = await cordon_plan(ctx, target)
-    assert (await CORDON.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.NO
-    with may_write():
-        await CORDON.apply(ctx, plan, FIRST)
-        assert "found done already" in (await CORDON.apply(ctx, plan, FIRST)).summary
-    assert (await CORDON.landed(ctx, plan, FIRST, BEGUN)).answer is Answer.YES
-    assert (await CORDON.verify(ctx, plan, None)).answer is Answer.YES
-    assert (await node(stage, target))["metadata"]["annotations"][CORDONED] == FIRST
-    undo = await CORDON.undo_plan(ctx, plan, FIRST)
-    assert undo is not None
-    with may_write():
-        await UNCORDON.apply(ctx, undo, SECOND)
-    assert not await closed(stage, target)
-    assert CORDONED not in (await node(stage, target))["metadata"]["annotations"]
-    assert (await UNCORDON.landed(ctx, undo, SECOND, BEGUN)).answer is Answer.YES
-    assert (await UNCORDON.verify(ctx, undo, None)).answer is Answer.YES
-
-
-async def test_a_node_that_somebody_opened_and_closed_again_is_theirs(stage: Stage) -> None:
-    target = await two_nodes(stage)
-    ctx = await context(stage)
-    plan = await cordon_plan(ctx, target)
-    with may_write():
-        await CORDON.apply(ctx, plan, FIRST)
-    undo = await CORDON.undo_plan(ctx, plan, FIRST)
-    assert undo is not None
-    await stage.patch("Node", target.name, {"spec": {"unschedulable": False}})
-    assert await CORDON.undo_plan(ctx, plan, FIRST) is None
-    with pytest.raises(OvertakenError, match="unschedulable"), may_write():
-        await UNCORDON.apply(ctx, undo, SECOND)
-
-
-async def test_only_what_remediator_cordoned_is_uncordoned_unless_told(stage: Stage) -> None:
-    target = await two_nodes(stage)
-    ctx = await context(stage)
-    with pytest.raises(PlanRefusedError, match="open to new pods already"):
-        await uncordon_plan(ctx, target)
-    await stage.patch("Node", target.name, {"spec": {"unschedulable": True}})
-    with pytest.raises(PlanRefusedError, match="cordoned already, by somebody else"):
-        await cordon_plan(ctx, target)
-    with pytest.raises(PlanRefusedError, match="any: true"):
-        await uncordon_plan(ctx, target)
-    plan = await uncordon_plan(ctx, target, any=True)
-    with may_write():
-        await UNCORDON.apply(ctx, plan, FIRST)
-    assert not await closed(stage, target)
-
-
-async def test_one_node_at_a_time(stage: Stage) -> None:
-    first = await two_nodes(stage)
-    second = await second_node(stage, first)
-    ctx = await context(stage)
-    await set_ready(stage, second, "False")
-    for planned in (cordon_plan, drain_plan):
-        with pytest.raises(PlanRefusedError, match=f"{second.name} not ready or cordoned already") as refused:
-            await planned(ctx, first)
-        assert (refused.value.code, refused.value.kind) == ("nodes_out", "refuse")
-        with pytest.raises(PlanRefusedError, match="no other node"):
-            await planned(ctx, first, max_unavailable_nodes=2)
-    await set_ready(stage, second, "True")
-    await stage.patch("Node", second.name, {"spec": {"unschedulable": True}})
-    with pytest.raises(PlanRefusedError, match="max_unavailable_nodes is 1"):
-        await cordon_plan(ctx, first)
-    await stage.node()
-    assert (await cordon_plan(ctx, first, max_unavailable_nodes=2)).summary.startswith(f"cordon node {first.name}")
-
-
-async def test_a_node_that_is_sick_itself_may_be_closed(stage: Stage) -> None:
-    """The alert that leads to a cordon is often that the node is not ready."""
-    target = await two_nodes(stage)
-    await set_ready(stage, target, "False")
-    assert (await ask(stage, "nodes_unready", target, at_most=0)).answer is Answer.NO
-    assert (await ask(stage, "nodes_unready", target, at_most=1000)).answer is Answer.YES
-    assert (await cordon_plan(await context(stage), target)).uid
-
-
-async def test_a_node_made_again_is_left_alone(stage: Stage) -> None:
-    target = await two_nodes(stage)
-    ctx = await context(stage)
-    plans = [await cordon_plan(ctx, target), await drain_plan(ctx, target)]
-    labels = (await node(stage, target))["metadata"]["labels"]
-    await stage.delete("Node", target.name)
-    await stage.gone("Node", target.name)
-    for plan in plans:
-        with pytest.raises(OvertakenError, match="is gone"), may_write():
-            await action_named(plan.action).apply(ctx, plan, FIRST)
-    await stage.create({"kind": "Node", "metadata": {"name": target.name, "labels": labels}})
-    for plan in plans:
-        with pytest.raises(OvertakenError, match="made again"), may_write():
-            await action_named(plan.action).apply(ctx, plan, FIRST)
-        assert (await action_named(plan.action).landed(ctx, plan, FIRST, BEGUN)).answer is Answer.UNKNOWN
-        assert await action_named(plan.action).undo_plan(ctx, plan, FIRST) is None
-    assert not await closed(stage, target)
 
 
 async def test_a_drain_keeps_a_budget_over_several_passes(stage: Stage) -> None:
