@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster on a stage, and its operator CloudNativePG as far as a switchover needs it, played by the test."""
+"""A PostgreSQL cluster on a stage, and its operator CloudNativePG: the emulator has one, on the real server the test plays it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,8 @@ from tests.support.cluster import Object, RefusedError, Stage
 from tests.support.kinds import kind_of
 
 HEALTHY = "Cluster in healthy state"
+_SWITCHOVER = "sandbox.remediator.dev/switchover"
+"""Annotation: the emulator, which plays the operator itself, does not when it says `never`."""
 _TAKES_S = 0.2
 _LOOK_EVERY_S = 0.05
 
@@ -28,7 +30,8 @@ async def cluster(
     for one in names:
         await _instance(stage, name, one)
     made = {"instances": instances, **(spec or {})}
-    metadata = {"name": name, "annotations": annotations or {}}
+    never = {} if with_operator else {_SWITCHOVER: "never"}
+    metadata = {"name": name, "annotations": {**never, **(annotations or {})}}
     await stage.create({"kind": "Cluster", "metadata": metadata, "spec": made})
     at = datetime.now(UTC) - promoted_ago
     found = await say(
@@ -41,9 +44,10 @@ async def cluster(
         currentPrimary=names[0],
         targetPrimary=names[0],
         currentPrimaryTimestamp=at.isoformat(timespec="microseconds"),
+        targetPrimaryTimestamp=(at - timedelta(seconds=5)).isoformat(timespec="microseconds"),
         conditions=[{"type": "ContinuousArchiving", "status": "True"}, {"type": "Ready", "status": "True"}],
     )
-    if with_operator:
+    if with_operator and stage.is_real:
         stage.play(_operator(stage, name))
     return found
 

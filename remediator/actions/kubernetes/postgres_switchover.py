@@ -14,7 +14,6 @@ from remediator.actions.kubernetes.fresh_write import SHOWN_TIME
 from remediator.actions.kubernetes.write_once import Dependencies, write_once
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
-from remediator.clients.kubernetes.managers import last_writer
 from remediator.clients.kubernetes.marks import intent_manager
 from remediator.clients.kubernetes.names import RESOURCES, path_of
 from remediator.clients.kubernetes.postgres import PostgresCluster, hindrance_to_switchover, switchover_body
@@ -67,7 +66,7 @@ class PostgresSwitchover:
             version=self.version,
             target=target,
             uid=cluster.uid,
-            depends_on={"uid": cluster.uid, "primary": cluster.primary, "standby": standby, "hindrance": None},
+            depends_on={**_dependencies(cluster), "hindrance": None},
             changes=(Change(".".join(_FIELD), cluster.primary, standby),),
             calls=(Call("PATCH", path_of(target, "status"), switchover_body(cluster, standby, SHOWN_TIME)),),
             fidelity=Fidelity.SERVER,
@@ -82,12 +81,7 @@ class PostgresSwitchover:
 
         async def present(cluster: PostgresCluster) -> Dependencies:
             hindrance = hindrance_to_switchover(cluster, now=ctx.kubernetes.now(), quiet_for=quiet_for)
-            return {
-                "uid": cluster.uid,
-                "primary": cluster.primary,
-                "standby": cluster.standby,
-                "hindrance": None if hindrance is None else hindrance.text,
-            }
+            return {**_dependencies(cluster), "hindrance": None if hindrance is None else hindrance.text}
 
         async def write(cluster: PostgresCluster) -> Applied:
             await ctx.kubernetes.postgres_clusters.switch_over(cluster, standby, ctx.kubernetes.now(), intent_id)
@@ -103,6 +97,7 @@ class PostgresSwitchover:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
+        del begun_at  # the plan knows when the next primary was named last, to the microsecond
         try:
             cluster = await ctx.kubernetes.postgres_clusters.read(plan.target)
         except (TargetNotFoundError, FactsMissingError) as error:
@@ -111,13 +106,10 @@ class PostgresSwitchover:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again; the one that was to switch over is gone")
         if _marked(cluster, intent_id):
             return Look(Answer.YES, f"managedFields of {plan.target.short} name our write of the next primary")
-        # Whoever names another primary takes our mark away, and then it cannot be told. managedFields has whole seconds.
-        writer = last_writer(cluster.managers, *_FIELD)
-        if writer is not None and writer.at is not None and writer.at >= begun_at.replace(microsecond=0):
-            return Look(
-                Answer.UNKNOWN, f"{writer.name} named the next primary at {writer.at:%H:%M:%S}Z, after we began"
-            )
-        return Look(Answer.NO, f"managedFields of {plan.target.short} do not name our write")
+        if _named(cluster) == plan.depends_on["named"]:
+            return Look(Answer.NO, f"nobody has named another primary of {plan.target.short} since it was planned")
+        # Whoever names another primary takes our mark away, and then it cannot be told.
+        return Look(Answer.UNKNOWN, f"somebody named {cluster.target_primary} the next primary since it was planned")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied  # the plan says who is to be the primary
@@ -136,6 +128,20 @@ class PostgresSwitchover:
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
         del ctx, plan, intent_id
         return None
+
+
+def _dependencies(cluster: PostgresCluster) -> dict[str, Any]:
+    return {
+        "uid": cluster.uid,
+        "primary": cluster.primary,
+        "standby": cluster.standby,
+        "named": _named(cluster),
+    }
+
+
+def _named(cluster: PostgresCluster) -> list[str]:
+    """Who was named the next primary, and when: changes with each naming, whoever does it."""
+    return [cluster.target_primary, cluster.named_at]
 
 
 def _marked(cluster: PostgresCluster, intent_id: str) -> bool:

@@ -34,6 +34,8 @@ class PostgresCluster:
     """The instance that is the primary now."""
     target_primary: str
     """The one that is to be; another one in the middle of a switchover, ``pending`` while a failover looks for one."""
+    named_at: str
+    """When ``target_primary`` was named last, as it is written: every naming writes it anew."""
     promoted_at: datetime | None
     """When the primary became it; None if the operator did not say."""
     healthy: frozenset[str]
@@ -129,6 +131,7 @@ def cluster_from(target: Target, document: Mapping[str, Any], pods: Sequence[Pod
         phase=str(status.get("phase") or ""),
         primary=str(status.get("currentPrimary") or ""),
         target_primary=str(status.get("targetPrimary") or ""),
+        named_at=str(status.get("targetPrimaryTimestamp") or ""),
         promoted_at=datetime.fromisoformat(promoted) if promoted else None,
         healthy=frozenset(map(str, (status.get("instancesStatus") or {}).get("healthy") or ())),
         held=_held(metadata, spec),
