@@ -20,7 +20,10 @@ from remediator.clients.http_answers import MOST_BYTES, Response, ServiceFailedE
 from remediator.errors import FactsMissingError
 
 _MOST_HOPS = 3
-_OWN_NETWORK = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL})
+_NO_WAY_THERE = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENETDOWN}
+    | {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL}
+)
 
 
 class _ForbiddenError(Exception):
@@ -39,13 +42,14 @@ class HttpProbe:
 
         Raises:
             ServiceFailedError: a known failure of the service.
-            FactsMissingError: it could not be asked: its name was not resolved, the network is not there, or the address is
-                one that is never asked.
+            FactsMissingError: it could not be asked: its name was not resolved, no connection came about (packets that are dropped
+                on the way look the same as a machine that is off), or the address is one that is never asked.
         """
+        stood = asyncio.Event()
         connector = aiohttp.TCPConnector(force_close=True, limit=1)
         session = aiohttp.ClientSession(
             connector=connector,
-            request_class=_guarded(private=private, loopback=self._allow_loopback),
+            request_class=_guarded(stood, private=private, loopback=self._allow_loopback),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "remediator"},
             trust_env=False,
@@ -55,7 +59,9 @@ class HttpProbe:
                 async with asyncio.timeout(timeout_s):
                     return await _follow(session, URL(url, encoded=True), hops=_MOST_HOPS if same_host else 0)
             except TimeoutError:
-                raise ServiceFailedError(f"no answer within {timeout_s:g} s") from None
+                if stood.is_set():
+                    raise ServiceFailedError(f"no answer within {timeout_s:g} s") from None
+                raise FactsMissingError(f"no connection within {timeout_s:g} s") from None
             except _ForbiddenError as error:
                 raise FactsMissingError(str(error)) from None
             except aiohttp.InvalidURL as error:
@@ -85,10 +91,9 @@ async def _beginning(answered: aiohttp.ClientResponse) -> bytes:
 
 
 def _meaning(error: Exception) -> ServiceFailedError | FactsMissingError:
-    """Whose failure is it? Only a network that is not there is ours."""
-    number = getattr(error, "errno", None)
-    if number in _OWN_NETWORK:
-        return FactsMissingError(f"the network cannot be reached: {error.__class__.__name__}")
+    """Is it the service's failure, or that of the way there?"""
+    if getattr(error, "errno", None) in _NO_WAY_THERE:
+        return FactsMissingError(f"there is no way to it: {getattr(error, 'strerror', '') or type(error).__name__}")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.CertificateError):
         return ServiceFailedError(f"its certificate does not hold: {_cause(error)}")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
@@ -103,7 +108,7 @@ def _cause(error: Exception) -> str:
     return str(getattr(cause, "verify_message", "") or type(cause).__name__)
 
 
-def _guarded(*, private: bool, loopback: bool) -> type[ClientRequest]:
+def _guarded(stood: asyncio.Event, *, private: bool, loopback: bool) -> type[ClientRequest]:
     class Guarded(ClientRequest):
         async def send(self, conn: Connection) -> ClientResponse:
             peer: Any = conn.transport.get_extra_info("peername") if conn.transport is not None else None
@@ -112,6 +117,7 @@ def _guarded(*, private: bool, loopback: bool) -> type[ClientRequest]:
                 raise _ForbiddenError("connected to something that is no network address")
             if (why := forbidden(peer[0], private=private, loopback=loopback)) is not None:
                 raise _ForbiddenError(f"{self.url.host} leads to {peer[0]}: {why}; not asked")
+            stood.set()
             return await super().send(conn)
 
     return Guarded

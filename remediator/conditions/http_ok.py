@@ -82,8 +82,8 @@ class Params(ConditionParams):
 
 
 class HttpOk:
-    """A service that refuses, breaks off, stays silent or shows a bad certificate is a known no: that is what is asked. A name that
-    is not resolved, or a network that is not there, is unknown."""
+    """A service that refuses, breaks off, stays silent or shows a bad certificate is a known no: that is what is asked. Where no
+    connection came about (the name, the network, a policy that drops packets) it is unknown whose fault that is."""
 
     name: ClassVar[str] = "http_ok"
     params: ClassVar[type[ConditionParams]] = Params

@@ -1,6 +1,7 @@
 """``http_ok`` against a real server on this machine: what is yes, what is a known no, and what could not be asked."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -159,6 +160,21 @@ async def test_a_connection_that_is_refused_or_broken_off_is_a_known_no(service:
         seen = await look(f"http://127.0.0.1:{unused.getsockname()[1]}/")
     assert seen.answer is Answer.NO
     assert "refused" in seen.seen
+
+
+async def test_where_no_connection_comes_about_it_is_unknown() -> None:
+    """A policy that drops packets must not look like a service that is down."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()), contextlib.ExitStack() as waiting:
+            for _ in range(4):  # more than its queue holds: from then on it answers nothing at all
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            seen = await look(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout="300ms")
+    assert seen.answer is Answer.UNKNOWN, seen
+    assert "no connection within 0.3 s" in seen.seen
 
 
 async def test_tls_that_is_none_is_a_known_no(service: Service) -> None:
