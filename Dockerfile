@@ -35,7 +35,7 @@ USER 10001:10001
 WORKDIR /var/lib/remediator
 VOLUME /var/lib/remediator
 EXPOSE 8080
-# Not by urllib, which would ask the proxy that HTTP_PROXY names.
+# For docker; Kubernetes has probes of its own (deploy/kustomize). Not by urllib, which would ask the proxy that HTTP_PROXY names.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=3); c.request('GET', '/-/healthy'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["remediator"]

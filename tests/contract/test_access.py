@@ -84,3 +84,15 @@ async def test_check_names_the_missing_verb(stage: Stage, tmp_path: Path, level:
     place = f"in {stage.namespace} (API group apps; cluster {CLUSTER}; for playbook service-down)"
     assert f"{word}: settings clusters.{CLUSTER}: needs patch on deployments {place}" in done.stdout
     assert done.exit_code == code
+
+
+async def test_check_does_not_call_it_good_when_nobody_answers(world: World, tmp_path: Path) -> None:
+    file = write(tmp_path / "service-down.yaml", document("service-down"))
+    kubeconfig = world.kubeconfig(tmp_path / "kubeconfig")
+    await world.kubernetes.stop()
+    settings = {"clusters": {CLUSTER: {"namespaces": ["shop"], "kubeconfig": str(kubeconfig), "loopback_only": True}}}
+    (tmp_path / "remediator.yaml").write_text(json.dumps(settings))
+    command = ["check", str(file), "--cluster", "--config", str(tmp_path / "remediator.yaml")]
+    done = await asyncio.to_thread(CliRunner(env={"REMEDIATOR_CONFIG": ""}).invoke, app, command)
+    assert done.exit_code == 1
+    assert f"error: settings clusters.{CLUSTER}: what is allowed there could not be asked: " in done.stdout

@@ -15,7 +15,7 @@ from tests.support.playbooks import document, write
 Invoke = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    *("serve", "check", "schema", "explain", "demo", "incidents", "decisions"),
+    *("serve", "check", "permissions", "schema", "explain", "demo", "incidents", "decisions"),
     *("runs", "approve", "reject", "cancel", "pause", "resume"),
 )
 
