@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from remediator.actions.evidence.logs import Params as LookParams
 from remediator.playbooks import checks
 from tests.support.playbooks import playbook, remedy
 
@@ -34,6 +35,16 @@ def test_parameters_of_nested_conditions_are_checked_too() -> None:
     when = [{"any": [{"rollout_complete": {}}, {"not": {"rollout_complete": {"x": 1}}}]}]
     (found,) = checks.parameters(playbook(remedies=[remedy(when=when)]), {}, {"rollout_complete": Empty})
     assert found[0] == ("remedies", 0, "when", 0, "any", 1, "not", "rollout_complete", "x")
+
+
+def test_evidence_takes_the_parameters_of_the_step_that_only_looks() -> None:
+    known = {"evidence.kubernetes_logs": LookParams}
+    evidence = [{"kubernetes_logs": {"lines": 0}}, {"kubernetes_logs": {"rows": 5}}, {"kubernetes_logs": {"lines": 5}}]
+    found = list(checks.parameters(playbook(evidence=evidence), known, {}))
+    assert [place for place, _ in found] == [
+        ("evidence", 0, "kubernetes_logs", "lines"),
+        ("evidence", 1, "kubernetes_logs", "rows"),
+    ]
 
 
 def test_templates_in_parameters_are_checked_with_their_variables() -> None:
