@@ -48,6 +48,8 @@ class ChangeFact:
     at: datetime
     playbook: str
     outcome: str | None
+    only_looked: bool = False
+    """A diagnosis, which is no change: it counts only for the playbook that made it, or that would make it again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ def cooldown(playbook: Playbook, facts: Facts) -> Denial | None:
         return None
     ended = f", which ended {last.outcome}" if last.outcome else ""
     span = format_duration(playbook.guards.cooldown)
-    text = f"last changed {last.at:%H:%M:%S}Z by {last.playbook}{ended}; cooldown {span}, free at {free_at:%H:%M:%S}Z"
+    did = "looked at" if last.only_looked else "changed"
+    text = f"last {did} {last.at:%H:%M:%S}Z by {last.playbook}{ended}; cooldown {span}, free at {free_at:%H:%M:%S}Z"
     kind: Kind = "refuse" if last.outcome in ENDED_BADLY else "wait"
     return Denial(
         "cooldown", "cooldown", kind, text, free_at, {"last_changed_at": last.at.isoformat(), "by": last.playbook}

@@ -27,6 +27,8 @@ def next_steps(situation: Situation, why: Page) -> list[str]:
         steps.append(
             "remediator could not read what it was sent: look at the sender, and keep an eye on Alertmanager itself"
         )
+    if why.word == "informed":
+        steps.append(f"Nothing was changed; read what was seen: remediator incidents {situation.incident_id}")
     if not steps and any(run.at_it for run in situation.runs):
         steps.append("A run is under way: watch it before you change the same thing")
     asks = any(run.plan_hash is not None or run.state == "needs_person" for run in situation.runs)

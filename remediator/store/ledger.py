@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import ChangeFact, LedgerFacts
+from remediator.store.columns import Instant
 from remediator.store.schema import ledger
 
 
@@ -43,11 +44,14 @@ async def facts(
     mine = [ledger.c.mode == mode]
     if without is not None:
         mine.append(ledger.c.run_id != without)
+    # The entry of a run that has ended without a change is kept only if it looked.
+    looked = and_(ledger.c.changed_at.is_(None), ledger.c.outcome.is_not(None), ledger.c.playbook == playbook)
+    at = func.coalesce(ledger.c.changed_at, ledger.c.counted_at, type_=Instant)
     last = (
         await connection.execute(
-            select(ledger.c.changed_at, ledger.c.playbook, ledger.c.outcome)
-            .where(and_(*mine, ledger.c.target == target, ledger.c.changed_at.is_not(None)))
-            .order_by(ledger.c.changed_at.desc())
+            select(at.label("at"), ledger.c.changed_at, ledger.c.playbook, ledger.c.outcome)
+            .where(and_(*mine, ledger.c.target == target, or_(ledger.c.changed_at.is_not(None), looked)))
+            .order_by(at.desc())
             .limit(1)
         )
     ).first()
@@ -58,7 +62,7 @@ async def facts(
         return tuple((await connection.execute(query)).scalars())
 
     return LedgerFacts(
-        last_change=None if last is None else ChangeFact(last.changed_at, last.playbook, last.outcome),
+        last_change=None if last is None else ChangeFact(last.at, last.playbook, last.outcome, last.changed_at is None),
         runs_on_target=await times(ledger.c.playbook == playbook, ledger.c.target == target, per=budget_per),
         of_playbook=await times(ledger.c.playbook == playbook, per=totals_per),
         of_everything=await times(per=totals_per),

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.decision.facts import LedgerFacts
+from remediator.decision.facts import ChangeFact, LedgerFacts
 from remediator.ids import intent_id
 from remediator.runs.cursor import Cursor, Outcome, Phase
-from remediator.store import approvals, decisions, episodes, journal, ledger, meta, pauses
+from remediator.store import approvals, decisions, episodes, journal, ledger, meta, pauses, runs
 from remediator.store.database import Store, Tx
 from remediator.store.decisions import Answer
 from remediator.store.schema import decisions as decisions_table
@@ -18,7 +18,7 @@ from remediator.targets import Target
 from tests.support import incidents as rows
 from tests.support import runs as made
 from tests.support.clock import T0
-from tests.support.facts import TARGET
+from tests.support.facts import TARGET, plan
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ORDERS = Target.kubernetes("prod", "shop", "deployment", "orders")
@@ -54,6 +54,20 @@ class TestLedger:
         assert [len(times) for times in (found.runs_on_target, found.of_playbook, found.of_everything)] == [0, 1, 2]
         late = await self.found(store, T0 + 10 * MINUTE)
         assert late.of_everything == ()
+
+    async def test_a_diagnosis_is_no_change_but_its_playbook_does_not_repeat_it_at_once(self, store: Store) -> None:
+        await made.admit(store, await made.episode(store))
+        (run,) = await made.claim(store)
+        async with store.begin(Tx.BEGIN_STEP) as tx:
+            await runs.move(tx, run, Cursor(Phase.APPLY, since=T0, attempts=1))
+            await journal.begin(
+                tx, intent_id=intent_id(run.id, 0, 0, "apply"), run_id=run.id, remedy="look", direction="apply",
+                plan=plan(target=run.where), fence=run.fence, now=T0,
+            )  # fmt: skip
+        await made.end(store, run, Cursor(Phase.ENDED, since=T0, outcome=Outcome.INFORMED, note="seen"))
+        assert (await self.found(store, T0)).last_change == ChangeFact(T0, "restart-it", "informed", only_looked=True)
+        assert (await self.found(store, T0, playbook="another")).last_change is None
+        assert (await self.found(store, T0)).runs_on_target == (T0,), "it counts for the budget"
 
     async def test_a_late_change_counts_from_when_it_was_made(self, store: Store) -> None:
         await made.admit(store, await made.episode(store))
