@@ -12,6 +12,7 @@ from remediator.actions import ACTIONS, action_named
 from remediator.actions.base import ActionContext
 from remediator.answers import Answer
 from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.marks import FIELD_MANAGER
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError
 from remediator.runs.cursor import Outcome
@@ -20,7 +21,7 @@ from remediator.targets import Target
 from tests.contract.cases.every import CASES
 from tests.support.action_case import ActionCase
 from tests.support.carried_out import CarriedOut
-from tests.support.cluster import Asked, Stage
+from tests.support.cluster import Asked, Object, Stage
 
 INTENT = "int_00000000000000000000000001"
 _PATH = re.compile(
@@ -43,6 +44,31 @@ def permissions_of(asked: Asked) -> set[tuple[str, str, str]]:
     # The websocket of a command begins with a GET and needs the right to create as well.
     needed = ("get", "create") if found["sub"] == "exec" else (verbs[asked.verb],)
     return {(found["group"] or "", resource, verb) for verb in needed}
+
+
+SEEN = (
+    *("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ControllerRevision", "Pod", "Job", "CronJob"),
+    *("PersistentVolumeClaim", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
+)
+
+
+async def everything(stage: Stage) -> dict[str, Object]:
+    """Every object of the stage's namespace that an action could change, by uid."""
+    return {one["metadata"]["uid"]: one for kind in SEEN for one in await stage.list(kind)}
+
+
+def assert_untouched(before: dict[str, Object], after: dict[str, Object]) -> None:
+    """None is gone or new, and only the cluster's own controllers have written, and only what they always write: the status."""
+    assert before.keys() == after.keys()
+    for uid, was in before.items():
+        now = after[uid]
+        if now["metadata"]["resourceVersion"] == was["metadata"]["resourceVersion"]:
+            continue
+        assert now.get("spec") == was.get("spec")
+        assert now["metadata"].get("annotations") == was["metadata"].get("annotations")
+        assert "deletionTimestamp" not in now["metadata"] or "deletionTimestamp" in was["metadata"]
+        managers = {entry["manager"] for entry in now["metadata"].get("managedFields", ())}
+        assert not [one for one in managers if one.startswith(FIELD_MANAGER)]
 
 
 def test_every_action_has_a_case() -> None:
@@ -72,10 +98,12 @@ async def test_it_is_done_once_and_seen_to_be_done(stage: Stage, case: ActionCas
 @every_case
 async def test_a_dry_run_changes_nothing(stage: Stage, case: ActionCase) -> None:
     target = await case.prepare(stage)
+    before = await everything(stage)
     client = await stage.client(needed(case, target), dry_run=True)
     cursor = await CarriedOut(client, target, case.action, case.params).go()
     assert cursor.outcome is Outcome.REHEARSED, cursor.note
     assert await case.changes(stage) == 0
+    assert_untouched(before, await everything(stage))
     sent = [one for one in await stage.audit() if one.writes]
     assert all(one.dry_run for one in sent)
     assert bool(sent) == (case.fidelity is Fidelity.SERVER)
