@@ -36,7 +36,11 @@ def playbook_json_schema(action_params: ParamsByName, condition_params: ParamsBy
     definitions["Step"] = {"oneOf": _single_keys(actions, step_keys)}
     definitions["Condition"] = {"oneOf": [*_single_keys(conditions, {"on": _NAME}), *_single_keys(combined, {})]}
     definitions["Evidence"] = {
-        "oneOf": _single_keys(dict.fromkeys(sorted(language.EVIDENCE), _FREE), {"on": _NAME}),
+        "oneOf": _single_keys(
+            # The parameters of the step that only looks.
+            {name: actions.get(f"evidence.{name}", _FREE) for name in sorted(language.EVIDENCE)},
+            {"on": _NAME},
+        ),
     }
     definitions["EscalateOn"] = {
         "oneOf": [{"enum": list(ESCALATE_WORDS)}, *_single_keys({"condition": _CONDITION}, {})]

@@ -16,6 +16,8 @@ from remediator.redaction import last_of, redacted
 _PODS = 3
 _CONTAINERS = 3
 _MOST = 32_000
+_EACH_WITHIN_S = 6.0
+"""Shorter than all of it may take: a kubelet that is gone does not cost the logs of pods on other nodes."""
 _OF_WHOM = frozenset({"node", "namespace"})
 """Targets whose pods are other people's: what those write is none of this run's business."""
 
@@ -61,7 +63,11 @@ class Logs:
 
 async def _section(scene: Scene, pod: PodState, container: str, lines: int, most: int, *, previous: bool) -> str:
     title = f"== {pod.name} {container}{', before its last restart' if previous else ''}"
-    text = await scene.kubernetes.pod_logs.last_lines(pod, container, lines, previous=previous)
+    try:
+        async with asyncio.timeout(_EACH_WITHIN_S):
+            text = await scene.kubernetes.pod_logs.last_lines(pod, container, lines, previous=previous)
+    except TimeoutError:
+        raise FactsMissingError(f"no answer for {pod.name} within {_EACH_WITHIN_S:g} s") from None
     return f"{title}\n{last_of(redacted(text.rstrip()), most) or '(nothing)'}"
 
 
