@@ -10,7 +10,16 @@ from pathlib import Path
 
 from remediator.alerts.severity import Severity
 from remediator.conditions.base import EpisodeView, Known
-from remediator.decision.facts import AutonomyFacts, EpisodeFacts, Facts, Ladder, Limits, PauseFact, Problem
+from remediator.decision.facts import (
+    AutonomyFacts,
+    EpisodeFacts,
+    Facts,
+    Ladder,
+    Limits,
+    PauseFact,
+    Problem,
+    RemedyFacts,
+)
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.runs.plan import Plan
@@ -18,7 +27,7 @@ from remediator.settings import Settings, Trusted
 from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, stopped
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
-from remediator.targets import Target
+from remediator.targets import WORKLOAD_KINDS, Target
 
 _ALWAYS_OWN = ("kube-system", "kube-public", "kube-node-lease")
 """Namespaces that remediator stands on in every cluster (S12)."""
@@ -57,7 +66,7 @@ async def complete(
             now=now,
             without=own_run,
         )
-    standing = await pauses.standing(connection, pauses.scopes_of(playbook.name, target))
+    standing = await pauses.covering(connection, playbook.name, target)
     return Facts(
         now=now,
         episode=EpisodeFacts(
@@ -72,7 +81,7 @@ async def complete(
         target=target,
         target_problem=survey.target_problem,
         namespace_allowed=allowed(settings, target),
-        own_ground=own_ground(settings, target),
+        own_ground=own_ground(settings, target) or own_ground_moved(settings, target, survey.remedy),
         pauses=(*by_pause_file(settings.pause_file), *standing),
         said_no=said_no,
         start_hold_until=await meta.get_instant(connection, meta.HOLD_UNTIL) if mode == "live" else None,
@@ -110,6 +119,22 @@ def own_ground(settings: Settings, target: Target | None) -> str | None:
         spoken |= {target.workload.short}
     listed = next((entry for entry in settings.own_ground if entry in spoken), None)
     return None if listed is None else f"{listed} (settings.own_ground)"
+
+
+def own_ground_moved(settings: Settings, target: Target | None, remedy: RemedyFacts | None) -> str | None:
+    """What of remediator's own ground would be moved by work on something else, such as its node.
+
+    Pods of kube-system are not asked about here: a drain refuses them by itself, unless its playbook accepts that by name.
+    """
+    moves = [] if target is None or remedy is None else [one for plan in remedy.plans for one in plan.moves]
+    for namespace, _, name in (one.partition("/") for one in moves):
+        if target is None or namespace in _ALWAYS_OWN:
+            continue
+        for kind in WORKLOAD_KINDS:
+            found = own_ground(settings, Target.kubernetes(target.place, namespace, kind, name))
+            if found is not None:
+                return f"{found}, whose pods it would move"
+    return None
 
 
 async def known(

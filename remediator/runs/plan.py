@@ -71,6 +71,8 @@ class Plan:
     """What verify and undo need to know of the world before the change."""
     owners: tuple[str, ...] = ()
     """Who keeps what this changes in shape and would put it back (S13). Empty for a change that is not meant to last."""
+    moves: tuple[str, ...] = ()
+    """What beside its target it takes pods from, as ``<namespace>/<name>`` of workloads: own ground among them denies it (S12)."""
 
     @property
     def approval_hash(self) -> str:
@@ -108,6 +110,7 @@ class Plan:
             params=document["params"],
             memory=document["memory"],
             owners=tuple(document.get("owners", ())),
+            moves=tuple(document.get("moves", ())),
         )
 
 

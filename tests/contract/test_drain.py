@@ -59,6 +59,7 @@ async def test_a_pass_evicts_what_the_budget_allows_and_names_what_is_left(stage
     ctx = await context(stage)
     plan = await drain_plan(ctx, target)
     assert "evict 3 pods" in plan.summary
+    assert plan.moves == (f"{stage.namespace}/checkout",)
     spec = {"selector": {"matchLabels": {"app": "checkout"}}, "maxUnavailable": 1}
     await stage.create({"kind": "PodDisruptionBudget", "metadata": {"name": "checkout"}, "spec": spec})
     await stage.until("PodDisruptionBudget", "checkout", lambda found: found["status"].get("disruptionsAllowed") == 1)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from remediator.sandbox.kubernetes.resources import PODS
 from remediator.sandbox.world import World
 from tests.support.service import firing, running
@@ -118,3 +120,18 @@ async def test_a_rehearsal_goes_through_both_steps_and_changes_nothing(tmp_path:
             assert sorted(pod["metadata"]["uid"] for pod in pods(world)) == before
             assert not node(world, sick).get("spec", {}).get("unschedulable")
             assert all(one.dry_run for one in world.kubernetes.requests if one.writes)
+
+
+@pytest.mark.parametrize("ground", ["shop", "shop/checkout", "kubernetes/sandbox/shop/deployment/checkout"])
+async def test_a_node_with_pods_that_remediator_stands_on_is_not_drained(tmp_path: Path, ground: str) -> None:
+    """S12: its store, its Prometheus: settings list them, wherever they run."""
+    async with World(speed=4) as world:
+        await up(world)
+        sick = pods(world)[0]["spec"]["nodeName"]
+        changes: dict[str, Any] = {"clusters__sandbox__nodes": True, "own_ground": [ground]}
+        async with running(tmp_path, DRAIN.replace("WITHIN", "2s"), world=world, **changes) as service:
+            await service.alert(firing("NodeDiskPressure", node=sick))
+            paged = await service.until(lambda: world.pagerduty.open(), what="somebody is paged")
+            assert "whose pods it would move" in str(paged)
+            assert await service.runs() == []
+            assert not node(world, sick).get("spec", {}).get("unschedulable")

@@ -9,7 +9,15 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
-from remediator.actions.kubernetes.drain_rules import Judged, Params, judge, named, never_allowed, ready_by_controller
+from remediator.actions.kubernetes.drain_rules import (
+    Judged,
+    Params,
+    judge,
+    named,
+    never_allowed,
+    ready_by_controller,
+    workload_of,
+)
 from remediator.actions.kubernetes.fresh_write import SHOWN_INTENT, SHOWN_VERSION
 from remediator.actions.kubernetes.node_service import landed_by_mark, refuse_one_too_many, uncordon_plan
 from remediator.answers import Answer
@@ -96,6 +104,7 @@ class Drain:
             summary=f"drain node {node.name}: {first}evict {len(judged.movable)} pods{which}",
             params=params,
             memory={"moved": dict(moved)},
+            moves=tuple(sorted({workload_of(pod) for pod in judged.movable})),
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:

@@ -73,6 +73,13 @@ def whose(pod: SinglePod) -> str:
     return f"{pod.namespace}/{pod.controller}"
 
 
+def workload_of(pod: SinglePod) -> str:
+    """``<namespace>/<name>`` of what it belongs to, without asking for it: a Deployment's ReplicaSet is named after it and the hash of
+    its template. Of a pod without a controller its own name."""
+    name, of_template = pod.controller.partition(" ")[2] or pod.name, pod.labels.get("pod-template-hash")
+    return f"{pod.namespace}/{name.removesuffix(f'-{of_template}') if of_template else name}"
+
+
 def ready_by_controller(movable: Iterable[SinglePod], everywhere: Iterable[SinglePod]) -> dict[str, int]:
     """Of each controller that loses pods here: how many of its pods are ready now, wherever they run."""
     losing = {whose(pod) for pod in movable if pod.controller}

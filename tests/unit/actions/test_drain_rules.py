@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from remediator.actions.base import PlanRefusedError
 from remediator.actions.kubernetes.delete_pod import Params as DeleteParams
-from remediator.actions.kubernetes.drain_rules import Params, judge, ready_by_controller
+from remediator.actions.kubernetes.drain_rules import Params, judge, ready_by_controller, workload_of
 from remediator.actions.kubernetes.node_service import refuse_one_too_many
 from remediator.clients.kubernetes.node import MOVED
+from remediator.clients.kubernetes.single_pod import SinglePod
 from tests.unit.clients.kubernetes.pods import node, pod
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "0123"}}
@@ -56,6 +57,18 @@ def test_of_each_controller_that_loses_pods_the_ready_ones_are_counted() -> None
     leaving = pod()
     everywhere = [leaving, pod("b", node="two"), pod("c", node="two", ready=False), pod("d", controller="StatefulSet")]
     assert ready_by_controller([leaving], everywhere) == {"shop/ReplicaSet checkout": 2}
+
+
+@pytest.mark.parametrize(
+    ("one", "workload"),
+    [
+        (pod(metadata={"labels": {"pod-template-hash": "5d9f"}}, owner="checkout-5d9f"), "shop/checkout"),
+        (pod(controller="StatefulSet", owner="db"), "shop/db"),
+        (pod("bare", controller=None), "shop/bare"),
+    ],
+)
+def test_what_loses_pods_is_named_as_people_name_it(one: SinglePod, workload: str) -> None:
+    assert workload_of(one) == workload
 
 
 def refused(**params: Any) -> str:

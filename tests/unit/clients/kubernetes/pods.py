@@ -10,7 +10,7 @@ def pod(
     name: str = "checkout-1", *, namespace: str = "shop", node: str = "one", ready: bool = True, **spec: Any
 ) -> SinglePod:
     """A running pod of a ReplicaSet. `spec` overrides; `controller=None` leaves it bare."""
-    controller = spec.pop("controller", "ReplicaSet")
+    controller, owner = spec.pop("controller", "ReplicaSet"), spec.pop("owner", "checkout")
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
@@ -20,7 +20,7 @@ def pod(
         **spec.pop("metadata", {}),
     }
     if controller is not None:
-        metadata["ownerReferences"] = [{"kind": controller, "name": "checkout", "uid": "uid-owner", "controller": True}]
+        metadata["ownerReferences"] = [{"kind": controller, "name": owner, "uid": "uid-owner", "controller": True}]
     phase = spec.pop("phase", "Running")
     conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:05:00Z"}]
     document = {
