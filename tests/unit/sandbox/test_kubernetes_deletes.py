@@ -117,3 +117,14 @@ async def test_an_object_with_a_second_owner_outlives_the_first(api: client.ApiC
     await delete(api, cluster, "/api/v1/namespaces/shop/configmaps/second")
     with pytest.raises(KeyError):
         cluster.get("configmaps", "shop", "child")
+
+
+async def test_an_object_whose_owner_never_was_is_collected_unless_its_kind_is_not_known(
+    cluster: KubernetesApi,
+) -> None:
+    for name, kind, version in (("collected", "ConfigMap", "v1"), ("kept", "Kafka", "kafka.example.net/v1")):
+        owner = {"apiVersion": version, "kind": kind, "name": "other", "uid": "other"}
+        cluster.put("configmaps", {"metadata": {"name": name, "namespace": "shop", "ownerReferences": [owner]}})
+    resource = cluster.registry.by_plural("configmaps")
+    await cluster.until(lambda: cluster.store.get(resource, "shop", "collected") is None)
+    assert cluster.get("configmaps", "shop", "kept")

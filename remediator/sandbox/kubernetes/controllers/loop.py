@@ -7,10 +7,12 @@ from remediator.sandbox.kubernetes.controllers.autoscalers import Autoscalers
 from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
 from remediator.sandbox.kubernetes.controllers.deployments import Deployments
 from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
+from remediator.sandbox.kubernetes.controllers.garbage import is_abandoned
 from remediator.sandbox.kubernetes.controllers.jobs import Jobs
 from remediator.sandbox.kubernetes.controllers.kubelet import Kubelet
 from remediator.sandbox.kubernetes.controllers.nodes import Nodes
 from remediator.sandbox.kubernetes.controllers.postgres_clusters import PostgresClusters
+from remediator.sandbox.kubernetes.controllers.reactions import Item, affected
 from remediator.sandbox.kubernetes.controllers.recorder import Recorder
 from remediator.sandbox.kubernetes.controllers.replica_sets import ReplicaSets
 from remediator.sandbox.kubernetes.controllers.scheduler import Scheduler
@@ -32,29 +34,25 @@ from remediator.sandbox.kubernetes.resources import (
     POSTGRES_CLUSTERS,
     REPLICA_SETS,
     STATEFUL_SETS,
-    STORAGE_CLASSES,
-    VOLUMES,
     WORKLOADS,
     Object,
     Registry,
     Resource,
 )
-from remediator.sandbox.kubernetes.store import ObjectStore
+from remediator.sandbox.kubernetes.store import ObjectStore, Writer
 from remediator.sandbox.timekeeping import Pace
 
-Item = tuple[Resource, str, str]
 Sync = Callable[[Object], float | None] | Callable[[Object], None]
 
-_OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS)}
-
-_COUNTED = (PODS, DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS)
+_COLLECTOR = Writer("kube-controller-manager", external=False)
 
 
 class ControllerLoop:
     """Looks only at objects that changed or are due, so idle workloads cost nothing."""
 
     def __init__(self, store: ObjectStore, registry: Registry, health: Health, pace: Pace, timings: Timings) -> None:
-        deletion = Deletion(store, registry, pace)
+        self._deletion = deletion = Deletion(store, registry, pace)
+        self._registry = registry
         self._store = store
         self._pace = pace
         self._timings = timings
@@ -103,7 +101,11 @@ class ControllerLoop:
         found = self._store.get(resource, namespace, name)
         if found is None:
             return
-        again_s = self._syncs[resource](found)
+        if is_abandoned(self._store, self._registry, found):
+            self._deletion.delete(resource, found, _COLLECTOR)
+            return
+        sync = self._syncs.get(resource)
+        again_s = sync(found) if sync is not None else None
         if again_s is not None:
             self._enqueue(item, again_s)
 
@@ -115,44 +117,16 @@ class ControllerLoop:
 
     def _changed(self, resource: Resource, obj: Object, gone: bool) -> None:
         metadata = obj["metadata"]
-        namespace = metadata.get("namespace", "")
-        lag_s = self._timings.controller_lag
         if resource is PODS:
             self._scheduler.note(obj, gone=gone)
             if gone:
                 self.kubelet.forget(metadata["uid"])
         if gone and resource in (*WORKLOADS, JOBS, CRON_JOBS):
             self._deployments.status.forget(metadata["uid"])
-            self._health.forget((resource.plural, namespace, metadata["name"]))
-        if resource in self._syncs and not gone:
-            self._enqueue((resource, namespace, metadata["name"]), 0 if resource is PODS else lag_s)
-        if resource is NODES:
-            for daemon_set in self._store.all(DAEMON_SETS):
-                place = daemon_set["metadata"]
-                self._enqueue((DAEMON_SETS, place["namespace"], place["name"]), lag_s)
-            for pod in self._store.all(PODS):
-                if pod["spec"].get("nodeName", metadata["name"]) == metadata["name"]:
-                    place = pod["metadata"]
-                    self._enqueue((PODS, place["namespace"], place["name"]), 0)
-        if resource in (STORAGE_CLASSES, VOLUMES) and not gone:
-            for claim in self._store.all(CLAIMS):
-                if not claim["spec"].get("volumeName"):
-                    self._enqueue((CLAIMS, claim["metadata"]["namespace"], claim["metadata"]["name"]), lag_s)
-        if resource in (DEPLOYMENTS, STATEFUL_SETS):
-            for autoscaler in self._store.all(AUTOSCALERS, namespace):
-                self._enqueue((AUTOSCALERS, namespace, autoscaler["metadata"]["name"]), self._timings.autoscaling)
-        if resource in _COUNTED:
-            for budget in self._store.all(DISRUPTION_BUDGETS, namespace):
-                self._enqueue((DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"]), lag_s)
-        for reference in metadata.get("ownerReferences", []):
-            owner = _OWNERS.get(reference["kind"])
-            if owner is None:
-                continue
-            self._enqueue((owner, namespace, reference["name"]), lag_s)
-            if gone and owner is REPLICA_SETS and (found := self._store.get(owner, namespace, reference["name"])):
-                # Recreate waits for the last old pod to be gone, which no ReplicaSet's status tells.
-                for above in found["metadata"].get("ownerReferences", []):
-                    self._enqueue((DEPLOYMENTS, namespace, above["name"]), lag_s)
+            self._health.forget((resource.plural, metadata["namespace"], metadata["name"]))
+        for found, after_s in affected(self._store, self._timings, resource, obj, gone=gone):
+            if found[0] in self._syncs or obj["metadata"].get("ownerReferences"):
+                self._enqueue(found, after_s)
 
     def _behaviour_changed(self, key: Key) -> None:
         for pod in self._store.all(PODS, key[1]):
