@@ -63,8 +63,10 @@ async def _workload_of_pod(named: NamedTarget, kubernetes: KubernetesClient, hel
     return owner.workload or Problem("no_workload", owner.why_none)
 
 
-async def _itself(named: NamedTarget, kubernetes: KubernetesClient) -> Target:
+async def _itself(named: NamedTarget, kubernetes: KubernetesClient) -> Target | Problem:
     target = Target.kubernetes(named.cluster, named.namespace, named.kinds[0], named.name)
     document = await kubernetes.document(target)
     owner = await kubernetes.owners.of(target.kind, named.namespace, document)
+    if owner.ambiguous:
+        return Problem("target_ambiguous", owner.why_none)
     return Target.kubernetes(named.cluster, named.namespace, target.kind, named.name, owner.workload)

@@ -239,7 +239,7 @@ class Operations:
     async def _in_hand(self, connection: Connection, scope: str) -> list[RunRow]:
         """Runs in this scope that have not ended: in their stories the pause must be seen."""
         found = await runs.listing(connection, states=runs.IN_HAND_STATES, limit=_ALL_RUNS)
-        return [run for run in found if scope in pauses.scopes_of(run.playbook, run.where)]
+        return [run for run in found if pauses.covers(scope, run.playbook, run.where)]
 
     async def _tell(
         self, tx: Connection, run: RunRow, event: str, text: str, by: str, reason: str | None, now: datetime

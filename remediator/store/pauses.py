@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import PauseFact
@@ -24,6 +24,15 @@ def scopes_of(playbook: str, target: Target | None) -> tuple[str, ...]:
         if target.workload not in (None, target):
             scopes += (f"target:{target.workload}",)
     return scopes
+
+
+def covers(scope: str, playbook: str, target: Target | None) -> bool:
+    """Does a pause of this scope stop this playbook on this target? Work on a namespace changes all that is paused in it."""
+    if target is not None and target.kind == "namespace":
+        within = f"target:{target.provider}/{target.place}/{target.namespace}/"
+        if scope.startswith(within):
+            return True
+    return scope in scopes_of(playbook, target)
 
 
 async def begin(
@@ -47,13 +56,16 @@ async def end(tx: AsyncConnection, *, scope: str, by: str, now: datetime) -> int
     return ended.rowcount
 
 
-async def standing(connection: AsyncConnection, scopes: tuple[str, ...] | None = None) -> tuple[PauseFact, ...]:
-    """Pauses that stand, of these scopes or of all."""
+async def standing(connection: AsyncConnection) -> tuple[PauseFact, ...]:
+    """Every pause that stands."""
     query = select(pauses.c.scope, pauses.c.by, pauses.c.reason).where(pauses.c.ended_at.is_(None))
-    if scopes is not None:
-        query = query.where(pauses.c.scope.in_(scopes))
     rows = await connection.execute(query.order_by(pauses.c.began_at))
     return tuple(PauseFact(row.scope, row.by, row.reason) for row in rows)
+
+
+async def covering(connection: AsyncConnection, playbook: str, target: Target | None) -> tuple[PauseFact, ...]:
+    """Those that stop this playbook on this target."""
+    return tuple(one for one in await standing(connection) if covers(one.scope, playbook, target))
 
 
 async def to_remind(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
@@ -76,11 +88,12 @@ async def listing(connection: AsyncConnection) -> list[dict[str, Any]]:
 async def effects_begun(connection: AsyncConnection, scope: str) -> list[dict[str, Any]]:
     """Effects in this scope that were begun and are not settled: what a pause cannot stop any more (S23)."""
     kind, _, value = scope.partition(":")
+    cluster, _, name = value.partition("/")
     covered = {
         "all": runs.c.id.is_not(None),
         "playbook": runs.c.playbook == value,
-        "namespace": runs.c.target.startswith(f"kubernetes/{value}/", autoescape=True),
-        "target": runs.c.target == value,
+        "namespace": or_(_below(f"kubernetes/{value}"), runs.c.target == f"kubernetes/{cluster}/namespace/{name}"),
+        "target": or_(runs.c.target == value, _below(value)),
     }[kind]
     query = (
         select(runs.c.id.label("run_id"), runs.c.target, journal.c.action, journal.c.direction, journal.c.begun_at)
@@ -88,3 +101,8 @@ async def effects_begun(connection: AsyncConnection, scope: str) -> list[dict[st
         .where(and_(covered, runs.c.state != "ended", journal.c.state.in_(("begun", "unsettled"))))
     )
     return [dict(row._mapping) for row in await connection.execute(query)]
+
+
+def _below(path: str) -> ColumnElement[bool]:
+    """What is named within it: the pods of a workload, everything of a namespace."""
+    return runs.c.target.startswith(f"{path}/", autoescape=True)

@@ -14,6 +14,7 @@ from remediator.clients.kubernetes.budgets import Budgets
 from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.event_log import EventLog
 from remediator.clients.kubernetes.events import Events
+from remediator.clients.kubernetes.groups import Groups
 from remediator.clients.kubernetes.jobs import Jobs
 from remediator.clients.kubernetes.node_conditions import NodeStates
 from remediator.clients.kubernetes.nodes import Nodes
@@ -44,6 +45,7 @@ class KubernetesClient:
         self.autoscalers = Autoscalers(api, cluster=name, clock=clock)
         self.bounds = AutoscalerBounds(api, cluster=name, clock=clock)
         self.owners = Owners(api, cluster=name, clock=clock)
+        self.groups = Groups(api, cluster=name, clock=clock)
         self.single_pods = SinglePods(api, cluster=name, clock=clock)
         self.budgets = Budgets(api, cluster=name, clock=clock)
         self.pod_states = PodStates(api, cluster=name, clock=clock)

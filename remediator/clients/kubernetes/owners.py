@@ -33,6 +33,8 @@ class Owner:
 
     workload: Target | None
     why_none: str = ""
+    ambiguous: bool = False
+    """There are several that it could belong to."""
 
 
 class Owners(Part):
@@ -103,7 +105,7 @@ class Owners(Part):
                 if found
                 else f"claim {name} is of no StatefulSet"
             )
-            return Owner(None, why)
+            return Owner(None, why, ambiguous=bool(found))
         return Owner(Target.kubernetes(self._cluster, namespace, "statefulset", found[0]))
 
 

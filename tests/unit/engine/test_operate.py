@@ -182,7 +182,7 @@ async def test_a_pause_covers_what_guards_look_for(sat: Desk) -> None:
     for scope in ("all", "playbook:restart-it", "namespace:production/shop", f"target:{run.target}"):
         await sat.operations.pause(scope, "ann", "migration")
     async with sat.store.read() as connection:
-        standing = await pauses.standing(connection, pauses.scopes_of(run.playbook, run.where))
+        standing = await pauses.covering(connection, run.playbook, run.where)
     assert len(standing) == 4
 
 

@@ -113,7 +113,7 @@ class TestPauses:
         await made.begin(store, run)
         async with store.begin(Tx.OPERATE) as tx:
             await pauses.begin(tx, scope=scope, by="ada", reason="release", remind_at=None, now=T0)
-            standing = await pauses.standing(tx, pauses.scopes_of("restart-it", TARGET))
+            standing = await pauses.covering(tx, "restart-it", TARGET)
             begun = await pauses.effects_begun(tx, scope)
         assert bool(standing) is covers
         assert [one["run_id"] for one in begun] == ([run.id] if covers else [])
