@@ -36,9 +36,5 @@ class ScaledToZero:
             return Look(Answer.UNKNOWN, str(error))
         ours = [plan for plan in known.done if plan.action == "kubernetes.scale_namespace" and plan.target == target]
         but_not = ours[-1].params.get("except", ()) if ours else ()
-        running = [
-            f"{thing.key} wants {thing.size} and has {thing.pods}"
-            for thing in sizes.things
-            if thing.name not in but_not and not (thing.at_nothing and thing.pods == 0)
-        ]
+        running = sizes.running(but_not)
         return Look(Answer.of(not running), "; ".join(running[:3]) or f"namespace {target.name} is at zero")

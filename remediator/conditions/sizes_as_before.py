@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
-from remediator.clients.kubernetes.sized import REPLICATED, Sized
+from remediator.clients.kubernetes.sized import REPLICATED
 from remediator.clients.kubernetes.sizes import WITH_CRON_JOBS, NamespaceSizes, read_sizes
 from remediator.clients.permissions import Permission
 from remediator.conditions.base import ConditionParams, Known, Look, World
@@ -56,11 +56,5 @@ def _wrong(sizes: NamespaceSizes, key: str, before: str) -> str:
     if thing.size != before and (thing.at_nothing or not sizes.scaled(key)):
         return f"{key} has size {thing.size} and had {before}"
     return (
-        ""
-        if thing.kind not in REPLICATED or _is_up(thing)
-        else f"{key}: {thing.available} of {thing.size} are available"
+        "" if thing.kind not in REPLICATED or thing.is_up else f"{key}: {thing.available} of {thing.size} are available"
     )
-
-
-def _is_up(thing: Sized) -> bool:
-    return thing.observed and thing.available >= int(thing.size)

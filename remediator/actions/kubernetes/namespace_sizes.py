@@ -7,7 +7,7 @@ from remediator.actions.base import ActionContext, Applied, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import ConflictError, TargetNotFoundError
 from remediator.clients.kubernetes.names import RESOURCES
-from remediator.clients.kubernetes.sized import REPLICATED, Sized
+from remediator.clients.kubernetes.sized import Sized
 from remediator.clients.kubernetes.sizes import NamespaceSizes
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError, OvertakenError, PermanentError, TransientError
@@ -63,14 +63,7 @@ async def write_each(
     written, left = 0, ""
     for key in plan.depends_on["things"]:
         try:
-            for reads_left in reversed(range(READS)):
-                try:
-                    written += await _write(ctx, plan, sizes.get(key), body_of)
-                    break
-                except ConflictError:
-                    if not reads_left:
-                        raise
-                sizes = await _read(ctx, plan, kinds)
+            written += await _write(ctx, plan, sizes.get(key), body_of)
         except (OvertakenError, TransientError, PermanentError) as error:
             if not written:
                 raise
@@ -83,27 +76,36 @@ async def _read(ctx: ActionContext, plan: Plan, kinds: Sequence[str]) -> Namespa
     try:
         sizes = await ctx.kubernetes.sizes.of(plan.target, kinds)
     except TargetNotFoundError:
-        raise OvertakenError(f"{plan.target} is gone") from None
+        raise OvertakenError(f"{plan.target} is gone; nothing was done") from None
     except FactsMissingError as error:
-        raise TransientError(f"not written: {error}") from None
+        raise TransientError(f"nothing was written: {error}") from None
     if sizes.uid != plan.uid:
-        raise OvertakenError(f"{plan.target} was deleted and made again since the plan")
+        raise OvertakenError(f"{plan.target} was deleted and made again since the plan; nothing was done")
     return sizes
 
 
 async def _write(ctx: ActionContext, plan: Plan, thing: Sized | None, body_of: Callable[[Sized], Body | None]) -> bool:
     """Returns whether anything was written. What is gone has no size any more."""
-    if thing is None:
-        return False
-    if thing.uid != plan.depends_on["things"][thing.key]:
-        raise OvertakenError(f"{thing.key} was deleted and made again since the plan")
-    if (body := body_of(thing)) is None:
-        return False
-    try:
-        await ctx.kubernetes.sizes.write(plan.target, thing, body)
-    except TargetNotFoundError:
-        return False
-    return True
+    for reads_left in reversed(range(READS)):
+        if thing is None:
+            return False
+        if thing.uid != plan.depends_on["things"][thing.key]:
+            raise OvertakenError(f"{thing.key} was deleted and made again since the plan")
+        if (body := body_of(thing)) is None:
+            return False
+        try:
+            await ctx.kubernetes.sizes.write(plan.target, thing, body)
+            return True
+        except TargetNotFoundError:
+            return False
+        except ConflictError:
+            if not reads_left:
+                raise
+        try:
+            thing = await ctx.kubernetes.sizes.again(plan.target, thing)
+        except FactsMissingError as error:
+            raise TransientError(f"not written: {error}") from None
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def landed_each(ctx: ActionContext, plan: Plan, kinds: Sequence[str], marked: Callable[[Sized], bool]) -> Look:
@@ -119,15 +121,6 @@ async def landed_each(ctx: ActionContext, plan: Plan, kinds: Sequence[str], mark
     count = sum(map(marked, present))
     seen = f"{count} of {len(present)} things of {plan.target.name} have our mark"
     return Look(Answer.of(count > 0), seen, partly=0 < count < len(present))
-
-
-def still_running(sizes: NamespaceSizes, but_not: Sequence[str]) -> list[str]:
-    """Deployments and StatefulSets that have pods or want some, in words."""
-    return [
-        f"{thing.key} wants {thing.size} and has {thing.pods}"
-        for thing in sizes.things
-        if thing.kind in REPLICATED and thing.name not in but_not and not (thing.at_nothing and thing.pods == 0)
-    ]
 
 
 def change(thing: Sized, sizes: NamespaceSizes, after: str) -> Change:

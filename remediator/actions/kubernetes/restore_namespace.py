@@ -90,7 +90,7 @@ class RestoreNamespace:
         waiting = [
             f"{thing.key} wants {thing.size} and has {thing.available} available"
             for thing in sizes.things
-            if thing.kind in REPLICATED and thing.key in plan.depends_on["things"] and not _is_up(thing)
+            if thing.kind in REPLICATED and thing.key in plan.depends_on["things"] and not thing.is_up
         ]
         return Look(Answer.of(not waiting), "; ".join(waiting[:3]) or f"namespace {plan.target.name} is up again")
 
@@ -121,7 +121,3 @@ def restore_plan(target: Target, sizes: NamespaceSizes, things: Sequence[Sized],
         params={},
         memory={"kinds": list(kinds), "sizes": {thing.key: thing.before for thing in back}},
     )
-
-
-def _is_up(thing: Sized) -> bool:
-    return thing.observed and thing.available >= int(thing.size)

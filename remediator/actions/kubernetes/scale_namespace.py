@@ -16,7 +16,6 @@ from remediator.actions.kubernetes.namespace_sizes import (
     depends_on,
     landed_each,
     sizes_of_plan,
-    still_running,
     write_each,
 )
 from remediator.actions.kubernetes.restore_namespace import restore_plan
@@ -110,7 +109,7 @@ class ScaleNamespace:
             return Look(Answer.UNKNOWN, str(error))
         if sizes.uid != plan.uid:
             return Look(Answer.UNKNOWN, f"{plan.target} was made again since")
-        running = still_running(sizes, params.but_not)
+        running = sizes.running(params.but_not)
         return Look(Answer.of(not running), "; ".join(running[:3]) or f"namespace {plan.target.name} is at zero")
 
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:

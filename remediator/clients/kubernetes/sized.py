@@ -62,6 +62,11 @@ class Sized:
         return self.size == _NOTHING[self.kind]
 
     @property
+    def is_up(self) -> bool:
+        """Of a Deployment or StatefulSet: has all the pods that it wants, and they are available."""
+        return self.observed and self.available >= int(self.size)
+
+    @property
     def owners(self) -> tuple[str, ...]:
         """Who would put its size back (S13)."""
         return owners_of(self, *_FIELDS[self.kind])

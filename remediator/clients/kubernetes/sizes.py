@@ -1,6 +1,6 @@
 """Everything in a namespace that has a size: reading it all, and writing one size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,14 @@ class NamespaceSizes:
     def get(self, key: str) -> Sized | None:
         return next((thing for thing in self.things if thing.key == key), None)
 
+    def running(self, but_not: Collection[str] = ()) -> list[str]:
+        """The Deployments and StatefulSets, without those of these names, that have pods or want some, in words."""
+        return [
+            f"{thing.key} wants {thing.size} and has {thing.pods}"
+            for thing in self.things
+            if thing.kind in REPLICATED and thing.name not in but_not and not (thing.at_nothing and thing.pods == 0)
+        ]
+
     def scaled(self, key: str) -> bool:
         """Does an autoscaler decide the size of this?"""
         return any(aimed == key for aimed, _, _ in self.bounds.values()) or any(
@@ -62,6 +70,13 @@ class Sizes(Part):
                 bounds={str(one["metadata"]["name"]): _bounds(one) for one in listed},
             ),
         )
+
+    async def again(self, target: Target, thing: Sized) -> Sized | None:
+        """The thing of that name as it is now; None if it is gone. Raises FactsMissingError."""
+        query = {"fieldSelector": f"metadata.name={thing.name}"}
+        found = await self._list(thing.kind, target.name, query)
+        read = understood(thing.key, lambda: [sized_from(thing.kind, one) for one in found])
+        return next((one for one in read if one.name == thing.name), None)
 
     async def write(self, target: Target, thing: Sized, body: dict[str, Any]) -> None:
         """One of its patches; raises ConflictError when somebody wrote since it was read."""
