@@ -58,11 +58,11 @@ async def test_a_store_that_fails_while_alerts_are_surveyed_does_not_end_the_pro
     find = Surveyor.find_target
     failed: list[str] = []
 
-    async def store_fails(self: Surveyor, *args: Any) -> Any:
+    async def store_fails(self: Surveyor, *args: Any, **given: Any) -> Any:
         if len(failed) < 2:
             failed.append("once")
             raise StoreUnavailableError("all connections for reading are busy")
-        return await find(self, *args)
+        return await find(self, *args, **given)
 
     monkeypatch.setattr(Surveyor, "find_target", store_fails)
     async with World(speed=4) as world:
