@@ -13,7 +13,7 @@ from remediator.targets import InvalidTargetError, Target
 
 GRAMMAR = (
     "all, playbook:<name>, namespace:<cluster>/<namespace>, target:kubernetes/<cluster>/<namespace>/<kind>/<name>, "
-    "target:kubernetes/<cluster>/node/<name>"
+    "target:kubernetes/<cluster>/node/<name>, or any other target as runs show it"
 )
 _FIELD = "scope"
 
@@ -42,7 +42,10 @@ def canonical(text: str, *, settings: Settings, playbooks: Collection[str]) -> s
                 target = Target.parse(value)
             except InvalidTargetError as error:
                 raise InvalidOrderError(_FIELD, str(error), GRAMMAR) from None
-            return f"target:{replace(target, place=_allowed_place(settings, target))}"
+            target = replace(target, place=_allowed_place(settings, target))
+            if target.kind == "namespace":  # with all that stands in it
+                return f"namespace:{target.place}/{target.name}"
+            return f"target:{target}"
         case _:
             raise InvalidOrderError(_FIELD, f"{text[:200]!r} is no scope", GRAMMAR)
 

@@ -21,6 +21,11 @@ def canonical(scope: str) -> str:
         ("namespace:shop", "namespace:prod/shop"),
         ("target:kubernetes/prod/shop/deployment/web", "target:kubernetes/prod/shop/deployment/web"),
         ("target:kubernetes/production/shop/deployment/web", "target:kubernetes/prod/shop/deployment/web"),
+        (
+            "target:kubernetes/production/shop/statefulset/db/pod/db-0",
+            "target:kubernetes/prod/shop/statefulset/db/pod/db-0",
+        ),
+        ("target:kubernetes/production/namespace/shop", "namespace:prod/shop"),
     ],
 )
 def test_names_are_kept_in_their_canonical_spelling(given: str, kept: str) -> None:
@@ -41,12 +46,21 @@ def test_names_are_kept_in_their_canonical_spelling(given: str, kept: str) -> No
         ("target:kubernetes/prod/kube-system/deployment/dns", "'kube-system' is never changed"),
         ("target:kubernetes/prod/shop/deployment/We\x1bb", "accepted: all"),
         ("cluster:prod", "is no scope"),
+        ("target:kubernetes/prod/node/worker-1", "nodes are never changed: settings clusters.prod.nodes is not set"),
+        ("target:kubernetes/prod/namespace/kube-system", "'kube-system' is never changed"),
+        ("target:kubernetes/prod/pay/statefulset/db/pod/db-0", "'pay' is never changed"),
     ],
 )
 def test_what_covers_nothing_is_refused_with_what_is_accepted(given: str, told: str) -> None:
     with pytest.raises(InvalidOrderError, match=told) as refused:
         canonical(given)
     assert refused.value.field == "scope"
+
+
+def test_a_node_may_be_paused_where_nodes_may_be_changed() -> None:
+    allowed = settings(clusters__prod={"namespaces": ["shop"], "nodes": True, "aliases": ["production"]})
+    scope = pause_scope.canonical("target:kubernetes/production/node/worker-1", settings=allowed, playbooks=[])
+    assert scope == "target:kubernetes/prod/node/worker-1"
 
 
 def test_with_several_clusters_a_namespace_needs_its_cluster() -> None:

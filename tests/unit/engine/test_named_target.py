@@ -1,0 +1,125 @@
+"""From an alert's labels to what they name, before any cluster is asked; and which alerts could be about one target (S26)."""
+
+from typing import Any
+
+import pytest
+
+from remediator.decision.facts import Problem
+from remediator.engine.named_target import NamedTarget, named_target
+from remediator.targets import Target
+from tests.support.playbooks import playbook
+
+POD = {"namespace": "{{ labels.namespace }}", "pod": "{{ labels.pod }}"}
+CHECKOUT = Target.kubernetes("prod", "shop", "deployment", "checkout")
+
+
+def named(target: dict[str, Any], **labels: str) -> NamedTarget | Problem:
+    return named_target(playbook(target=target), "prod", labels)
+
+
+def of_pod(pod: str, namespace: str = "shop", cluster: str = "prod") -> NamedTarget:
+    return NamedTarget(cluster, "workload_of_pod", {"namespace": namespace, "pod": pod})
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ({"workload_of_pod": POD}, "kubernetes/prod/shop/pod/checkout-7f9c-x2k4d"),
+        ({"pod": POD}, "kubernetes/prod/shop/pod/checkout-7f9c-x2k4d"),
+        ({"node": {"name": "{{ labels.node }}"}}, "kubernetes/prod/node/worker-1"),
+        ({"namespace": {"name": "{{ labels.namespace }}"}}, "kubernetes/prod/namespace/shop"),
+        (
+            {"persistent_volume_claim": {"namespace": "shop", "name": "{{ labels.persistentvolumeclaim }}"}},
+            "kubernetes/prod/shop/persistentvolumeclaim/data-db-0",
+        ),
+        (
+            {"horizontal_pod_autoscaler": {"namespace": "shop", "name": "{{ labels.horizontalpodautoscaler }}"}},
+            "kubernetes/prod/shop/horizontalpodautoscaler/checkout",
+        ),
+        (
+            {"workload": {"kind": "any", "namespace": "shop", "name": "{{ labels.deployment }}"}},
+            "kubernetes/prod/shop/any/checkout",
+        ),
+    ],
+)
+def test_each_kind_is_named_by_its_labels(target: dict[str, Any], told: str) -> None:
+    labels = {
+        "namespace": "shop",
+        "pod": "checkout-7f9c-x2k4d",
+        "node": "worker-1",
+        "deployment": "checkout",
+        "persistentvolumeclaim": "data-db-0",
+        "horizontalpodautoscaler": "checkout",
+    }
+    found = named(target, **labels)
+    assert isinstance(found, NamedTarget)
+    assert str(found) == told
+
+
+@pytest.mark.parametrize(
+    ("labels", "code", "said"),
+    [
+        ({"namespace": "shop"}, "target_undetermined", "pod"),
+        ({"namespace": "shop", "pod": ""}, "target_undetermined", "pod"),
+        ({"namespace": "shop", "pod": "../secrets/x"}, "target_undetermined", "pod"),
+        ({"namespace": "shop", "pod": "a b"}, "target_undetermined", "pod"),
+        (
+            {"namespace": "monitoring", "pod": "ksm-0", "exported_pod": "checkout-7f9c-x2k4d"},
+            "exporters_labels",
+            "the alert has exported_pod, so its label pod names the exporter that saw it",
+        ),
+        (
+            {"namespace": "monitoring", "pod": "x-0", "exported_namespace": "shop"},
+            "exporters_labels",
+            'the playbook must say label("exported_namespace", "namespace")',
+        ),
+    ],
+)
+def test_what_names_nothing_or_the_exporter_is_a_denial_that_says_so(
+    labels: dict[str, str], code: str, said: str
+) -> None:
+    found = named({"workload_of_pod": POD}, **labels)
+    assert isinstance(found, Problem)
+    assert (found.code, found.kind) == (code, "refuse")
+    assert said in found.text
+
+
+def test_a_playbook_that_knows_both_labels_takes_the_sick_objects() -> None:
+    both = {
+        "namespace": '{{ label("exported_namespace", "namespace") }}',
+        "pod": '{{ label("exported_pod", "pod") }}',
+    }
+    labels = {"namespace": "monitoring", "exported_namespace": "shop", "pod": "ksm-0", "exported_pod": "checkout-1"}
+    found = named({"workload_of_pod": both}, **labels)
+    assert isinstance(found, NamedTarget)
+    assert (found.namespace, found.name) == ("shop", "checkout-1")
+
+
+@pytest.mark.parametrize(
+    ("one", "target", "could"),
+    [
+        (of_pod("checkout-7d9c5bf6f8-x2k4d"), CHECKOUT, True),
+        (of_pod("checkout-7d9c5bf6f8-zz9zz"), CHECKOUT, True),
+        (of_pod("checkout-api-7d9c5bf6f8-x2k4d"), CHECKOUT, False),
+        (of_pod("checkout-0"), CHECKOUT, False),
+        (of_pod("checkout-7d9c5bf6f8-x2k4d", namespace="pay"), CHECKOUT, False),
+        (of_pod("checkout-7d9c5bf6f8-x2k4d", cluster="test"), CHECKOUT, False),
+        (of_pod("db-10"), Target.kubernetes("prod", "shop", "statefulset", "db"), True),
+        (of_pod("db-x2k4d"), Target.kubernetes("prod", "shop", "statefulset", "db"), False),
+        (of_pod("logs-x2k4d"), Target.kubernetes("prod", "shop", "daemonset", "logs"), True),
+        (of_pod("a.b-7d9c5bf6f8-x2k4d"), Target.kubernetes("prod", "shop", "deployment", "axb"), False),
+        (NamedTarget("prod", "node", {"name": "w-1"}), Target.kubernetes("prod", "", "node", "w-1"), True),
+        (NamedTarget("prod", "node", {"name": "w-2"}), Target.kubernetes("prod", "", "node", "w-1"), False),
+        (NamedTarget("prod", "namespace", {"name": "shop"}), Target.kubernetes("prod", "", "namespace", "shop"), True),
+        (
+            NamedTarget("prod", "pod", {"namespace": "shop", "pod": "db-0"}),
+            Target.kubernetes("prod", "shop", "pod", "db-0", Target.kubernetes("prod", "shop", "statefulset", "db")),
+            True,
+        ),
+    ],
+)
+def test_whether_an_alert_could_be_about_a_target_is_told_without_the_cluster(
+    one: NamedTarget, target: Target, could: bool
+) -> None:
+    """S26: also of pods that are long gone."""
+    assert one.could_be(target) is could

@@ -1,0 +1,93 @@
+"""Names of targets, and what a run on one of them locks (S17)."""
+
+import pytest
+
+from remediator.targets import InvalidTargetError, Target
+
+DB = Target.kubernetes("prod", "shop", "statefulset", "db")
+POD = Target.kubernetes("prod", "shop", "pod", "db-0", DB)
+CLAIM = Target.kubernetes("prod", "shop", "persistentvolumeclaim", "data-db-0", DB)
+AUTOSCALER = Target.kubernetes("prod", "shop", "horizontalpodautoscaler", "db", DB)
+BARE = Target.kubernetes("prod", "shop", "pod", "alone")
+NODE = Target.kubernetes("prod", "whatever", "node", "worker-1")
+NAMESPACE = Target.kubernetes("prod", "", "namespace", "shop")
+
+SPELLED = {
+    "kubernetes/prod/shop/statefulset/db": DB,
+    "kubernetes/prod/shop/statefulset/db/pod/db-0": POD,
+    "kubernetes/prod/shop/statefulset/db/persistentvolumeclaim/data-db-0": CLAIM,
+    "kubernetes/prod/shop/statefulset/db/horizontalpodautoscaler/db": AUTOSCALER,
+    "kubernetes/prod/shop/pod/alone": BARE,
+    "kubernetes/prod/node/worker-1": NODE,
+    "kubernetes/prod/namespace/shop": NAMESPACE,
+}
+
+
+@pytest.mark.parametrize(("text", "target"), SPELLED.items())
+def test_a_target_has_one_spelling(text: str, target: Target) -> None:
+    assert str(target) == text
+    assert Target.parse(text) == target
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "shop/deployment/checkout",
+        "kubernetes/prod/node/",
+        "kubernetes/prod/shop/deployment/",
+        "kubernetes/prod/shop/deployment/Check out",
+        "kubernetes/prod/shop/../secrets",
+        "kubernetes/prod/shop/statefulset/db/pod/x/y",
+        "kubernetes/prod/deployment/checkout",
+        "aws/eu-west-1/rds/x",
+    ],
+)
+def test_other_spellings_are_none(text: str) -> None:
+    with pytest.raises(InvalidTargetError):
+        Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "exclusive", "shared"),
+    [
+        (DB, ["kubernetes/prod/shop/statefulset/db"], ["kubernetes/prod", "kubernetes/prod/shop"]),
+        (
+            POD,
+            ["kubernetes/prod/shop/statefulset/db/pod/db-0"],
+            ["kubernetes/prod", "kubernetes/prod/shop", "kubernetes/prod/shop/statefulset/db"],
+        ),
+        (
+            CLAIM,
+            ["kubernetes/prod/shop/statefulset/db/persistentvolumeclaim/data-db-0"],
+            ["kubernetes/prod", "kubernetes/prod/shop", "kubernetes/prod/shop/statefulset/db"],
+        ),
+        (
+            AUTOSCALER,
+            ["kubernetes/prod/shop/statefulset/db/horizontalpodautoscaler/db"],
+            ["kubernetes/prod", "kubernetes/prod/shop", "kubernetes/prod/shop/statefulset/db"],
+        ),
+        (BARE, ["kubernetes/prod/shop/pod/alone"], ["kubernetes/prod", "kubernetes/prod/shop"]),
+        (NODE, ["kubernetes/prod#node", "kubernetes/prod/node/worker-1"], ["kubernetes/prod"]),
+        (NAMESPACE, ["kubernetes/prod/shop"], ["kubernetes/prod"]),
+    ],
+)
+def test_a_run_takes_its_target_alone_and_everything_above_it_shared(
+    target: Target, exclusive: list[str], shared: list[str]
+) -> None:
+    taken = target.scopes()
+    assert sorted(map(str, taken["exclusive"])) == exclusive
+    assert sorted(map(str, taken["shared"])) == shared
+
+
+def test_pods_are_counted_on_their_workload_and_everything_else_on_itself() -> None:
+    """A new pod has a new name, and would have no past (S9)."""
+    assert POD.counted == str(DB)
+    assert [one.counted for one in (DB, CLAIM, AUTOSCALER, BARE, NODE, NAMESPACE)] == [
+        str(one) for one in (DB, CLAIM, AUTOSCALER, BARE, NODE, NAMESPACE)
+    ]
+
+
+def test_what_belongs_to_a_workload_says_so() -> None:
+    assert [one.workload for one in (DB, POD, CLAIM, AUTOSCALER)] == [DB] * 4
+    assert [one.workload for one in (BARE, NODE, NAMESPACE)] == [None] * 3
