@@ -118,7 +118,7 @@ async def test_a_run_whose_driving_fails_by_a_defect_again_and_again_is_given_to
 async def test_an_alert_whose_survey_fails_by_a_defect_is_told_to_people(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def defect(self: Surveyor, *args: Any) -> Any:
+    async def defect(self: Surveyor, *args: Any, **given: Any) -> Any:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(Surveyor, "find_target", defect)
@@ -162,8 +162,8 @@ async def test_playbooks_reloaded_while_an_alert_is_surveyed_are_not_overlooked(
     find = Surveyor.find_target
     surveying, loaded = asyncio.Event(), asyncio.Event()
 
-    async def slow(self: Surveyor, *args: Any) -> Any:
-        found = await find(self, *args)
+    async def slow(self: Surveyor, *args: Any, **given: Any) -> Any:
+        found = await find(self, *args, **given)
         surveying.set()
         await loaded.wait()
         return found
