@@ -35,7 +35,9 @@ class Params(ActionParams):
     """What stays, and what becomes of CronJobs."""
 
     but_not: tuple[str, ...] = Field(
-        (), alias="except", description="names of Deployments, StatefulSets and CronJobs that are left as they are"
+        (),
+        alias="except",
+        description="names of Deployments, StatefulSets, CronJobs and ScaledObjects that are left as they are",
     )
     cronjobs: Literal["keep", "suspend"] = Field(
         "keep", description="keep: they go on starting Jobs; suspend: until they are restored"
@@ -134,8 +136,8 @@ def _ours(thing: Sized, intent_id: str) -> bool:
 
 
 def _excepted(thing: Sized, names: Sequence[str]) -> bool:
-    """A ScaledObject goes with what it scales."""
-    return thing.name in names if thing.kind != "scaledobject" else thing.scales.partition("/")[2] in names
+    """By its own name; a ScaledObject also with what it scales."""
+    return thing.name in names or thing.scales.partition("/")[2] in names
 
 
 def _refuse_unknown_names(sizes: NamespaceSizes, names: Sequence[str]) -> None:
