@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from remediator.cli.options import ConfigOption, Output, OutputOption, config_or_default
-from remediator.cli.show import as_json, fail_each, line
+from remediator.cli.show import as_json, fail, fail_each, line
 
 if TYPE_CHECKING:
     from remediator.errors import ConfigError
@@ -40,6 +40,8 @@ def check(
     from remediator.playbooks.loading import PlaybookErrors
     from remediator.settings import load_settings
 
+    if drafts and cluster:
+        fail("--cluster asks for what can be loaded: leave out --drafts", 2)
     try:
         settings = load_settings(config_or_default(config), os.environ)
         _refuse_shared_credentials(settings)

@@ -1,7 +1,7 @@
 """What stands in the body of ``/-/ready`` and in gauges: the state of everything that the service leans on.
 
-Open to all, so it holds ids and counts, no names out of alerts. None of it makes the service unready, save the store (design,
-"Contracts"): an alert that can be stored must be taken.
+Open to all, so nothing out of alerts is in it: ids, counts, and names that stand in settings and playbooks. None of it makes the
+service unready, save the store (design, "Contracts"): an alert that can be stored must be taken.
 """
 
 from collections.abc import Callable

@@ -35,6 +35,11 @@ def test_the_shipped_playbooks_and_their_drafts_are_good(invoke: Invoke) -> None
     assert invoke("check", str(ROOT / "playbooks"), "--drafts").exit_code == 0
 
 
+def test_drafts_are_not_asked_of_clusters(invoke: Invoke) -> None:
+    done = invoke("check", str(ROOT / "playbooks"), "--drafts", "--cluster")
+    assert done.exit_code == 2 and "--drafts" in done.stderr
+
+
 def test_every_problem_is_printed_with_file_and_line(invoke: Invoke, tmp_path: Path) -> None:
     folder = tmp_path / "playbooks"
     folder.mkdir()
