@@ -10,7 +10,7 @@ from remediator.actions.kubernetes.bounds_of_target import Found, find, read, sa
 from remediator.actions.kubernetes.fresh_write import BUILT_FOR, SHOWN_INTENT, SHOWN_VERSION
 from remediator.actions.kubernetes.write_once import Dependencies, write_once
 from remediator.answers import Answer
-from remediator.clients.kubernetes.bounds import Side, bounds_body
+from remediator.clients.kubernetes.bounds import Bounds, Side, bounds_body
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.managers import last_writer
 from remediator.clients.kubernetes.marks import FIELD_MANAGER, INTENT
@@ -143,6 +143,8 @@ class HpaBounds:
         if found.annotations.get(INTENT) == intent_id:
             return Look(Answer.YES, f"annotation {INTENT}={intent_id} is on {found}")
         writer = last_writer(found.managers, *found.field(params.side))
+        if _written(found, params.side) == plan.memory["written"] and found.of(params.side) == plan.changes[0].before:
+            return Look(Answer.NO, f"the {params.side} of {found} was not written since the plan")
         written_at = None if writer is None or writer.name == FIELD_MANAGER else writer.at
         if writer is not None and written_at is not None and written_at >= begun_at.replace(microsecond=0):
             # Whoever replaces the object whole takes our mark away.
@@ -197,6 +199,7 @@ def _plan(target: Target, found: Found, params: Params, wanted: int, *, mark: st
         fidelity=Fidelity.SERVER,
         summary=f"move the {side} of {bounds} {back}from {before} to {wanted} replicas",
         params=params.model_dump(mode="json"),
+        memory={"written": _written(bounds, side)},
         owners=owners_of(bounds, *bounds.field(side)) if mark is None else (),
     )
 
@@ -205,3 +208,9 @@ def _present(found: Found) -> dict[str, Any]:
     """The other bound too: moved meanwhile, the two could cross."""
     bounds = found.bounds
     return {"uid": found.uid, "autoscaler": bounds.uid, "minimum": bounds.minimum, "maximum": bounds.maximum}
+
+
+def _written(bounds: Bounds, side: Side) -> list[str] | None:
+    """Who wrote the bound last, and when, in whole seconds."""
+    writer = last_writer(bounds.managers, *bounds.field(side))
+    return None if writer is None else [writer.name, str(writer.at)]

@@ -107,7 +107,7 @@ class RolloutUndo:
             fidelity=Fidelity.SERVER,
             summary=f"roll {target.kind} {target.short} back from revision {way.present.number} to {to.number}{owners_note(workload)}",
             params=params.model_dump(mode="json"),
-            memory={"left": workload.template_hash, "to": to.template_hash},
+            memory={"left": workload.template_hash, "to": to.template_hash, "generation": workload.generation},
             owners=owners_of(workload, *_TEMPLATE),
         )
 
@@ -125,7 +125,11 @@ class RolloutUndo:
             fidelity=Fidelity.SERVER,
             summary=f"evict the old pods that {target.kind} {target.short} does not replace itself",
             params=params.model_dump(mode="json"),
-            memory={"left": workload.annotations[UNDONE], "to": workload.template_hash},
+            memory={
+                "left": workload.annotations[UNDONE],
+                "to": workload.template_hash,
+                "generation": workload.generation,
+            },
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
@@ -177,6 +181,8 @@ class RolloutUndo:
                 )
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
+        if workload.generation == plan.memory["generation"]:
+            return Look(Answer.NO, f"nothing of {plan.target.short} but its status was written since the plan")
         # kubectl's undo replaces all annotations, ours too: then only who wrote the template can say anything.
         writer = last_writer(workload.managers, *_TEMPLATE)
         written_at = None if writer is None or writer.name == FIELD_MANAGER else writer.at
