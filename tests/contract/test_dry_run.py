@@ -85,16 +85,24 @@ async def test_the_client_forgetting_the_mark_is_caught_by_the_transport(world: 
 
 
 async def test_every_method_that_is_not_listed_as_a_write_only_reads(world: World, dry: KubernetesClient) -> None:
-    """A new writing method must be listed in WRITES, and so meets the test that follows."""
+    """A new writing method must be listed in WRITES, and so meets the test that follows; ``stream`` has no dry-run."""
     await world_with_checkout(world)
-    calls: dict[str, tuple[Any, ...]] = {"get": (PATH, MAY), "text": (PATH, MAY)}
-    methods = {
-        name for name, _ in inspect.getmembers(KubernetesApi, inspect.iscoroutinefunction) if not name.startswith("_")
+    asked = {"spec": {"resourceAttributes": {"group": "apps", "resource": "deployments", "verb": "get"}}}
+    calls: dict[str, tuple[Any, ...]] = {
+        "get": (PATH, MAY),
+        "text": (PATH, MAY),
+        "ask": ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", MAY, asked),
     }
-    assert methods == set(calls) | WRITES | {"close"}
+    methods = {name for name, _ in inspect.getmembers(KubernetesApi, inspect.isfunction) if not name.startswith("_")}
+    assert methods == set(calls) | WRITES | {"stream", "close"}
     for name, arguments in calls.items():
         await getattr(dry._api, name)(*arguments)
-    assert not [received for received in world.kubernetes.requests if received.writes]
+    with may_write(), pytest.raises(NotSentError, match="no dry-run"):
+        async with dry._api.stream("/api/v1/namespaces/shop/pods/checkout-1/exec", (MAY,), (("command", "ls"),)):
+            pass
+    sent = [received for received in world.kubernetes.requests if received.writes]
+    assert not [received for received in sent if "/authorization.k8s.io/" not in received.path]
+    assert not [received for received in world.kubernetes.requests if received.path.endswith("/exec")]
 
 
 async def test_every_write_goes_out_marked(world: World, dry: KubernetesClient) -> None:
