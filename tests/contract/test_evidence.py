@@ -15,6 +15,7 @@ from remediator.errors import FactsMissingError, TransientError
 from remediator.targets import Target
 from tests.controlplane.words import LOGS, PREVIOUS_LOGS
 from tests.support.cluster import CLUSTER, Object, Stage
+from tests.support.cron_jobs import cron_job, ended
 
 INTENT = "int_00000000000000000000000001"
 ALL = {"pod_status", "node_conditions", "kubernetes_events", "kubernetes_logs", "kubernetes_top"}
@@ -215,3 +216,36 @@ async def test_no_error_of_the_cluster_stops_the_run(emulated_stage: Stage) -> N
     assert not any(piece.read for piece in found)
     with pytest.raises(FactsMissingError):
         await client.pod_states.of(emulated_stage.target("checkout"))
+
+
+async def test_the_pods_of_what_belongs_to_a_workload_are_the_workloads(stage: Stage) -> None:
+    await stage.workload("checkout", replicas=1)
+    await stage.workload("other", replicas=1)
+    await stage.rolled_out("checkout")
+    await stage.rolled_out("other")
+    owner = stage.target("checkout")
+    for kind in ("horizontalpodautoscaler", "persistentvolumeclaim"):
+        found = await gathered(stage, Target.kubernetes(CLUSTER, stage.namespace, kind, "any", owner))
+        assert [line.split("-")[0] for line in found["pod_status"].text.splitlines()[::2]] == ["checkout"]
+    nobodys = await gathered(stage, Target.kubernetes(CLUSTER, stage.namespace, "persistentvolumeclaim", "any"))
+    assert "has no pods" in nobodys["pod_status"].text
+
+
+async def test_of_a_namespace_its_pods_are_named_and_their_logs_left_alone(stage: Stage) -> None:
+    await stage.workload("checkout", replicas=1, annotations={LOGS: "not for everybody\n"})
+    await stage.rolled_out("checkout")
+    found = await gathered(stage, Target.kubernetes(CLUSTER, "", "namespace", stage.namespace))
+    assert found.keys() == {"pod_status", "kubernetes_events", "kubernetes_top"}
+    assert found["pod_status"].text.startswith("checkout-")
+
+
+async def test_the_pods_of_a_cronjob_are_those_of_its_jobs(stage: Stage) -> None:
+    made = await cron_job(stage, behaviour="fail")
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "backup", "uid": made["metadata"]["uid"]}
+    job = {"metadata": {"name": "backup-1", "ownerReferences": [owner]}, "spec": made["spec"]["jobTemplate"]["spec"]}
+    await stage.create({"kind": "Job", **job})
+    assert await ended(stage, "backup-1") == "Failed"
+    found = await gathered(stage, stage.target("backup", "cronjob"))
+    assert "backup-1-" in found["pod_status"].text
+    assert "Failed" in found["pod_status"].text
+    assert "exit code" in found["pod_status"].text
