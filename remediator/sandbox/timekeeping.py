@@ -43,3 +43,8 @@ def rfc3339_nano(instant: datetime) -> str:
 def rfc3339_millis(instant: datetime) -> str:
     """Three digits always, as in Alertmanager's API."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def rfc3339_micros(instant: datetime) -> str:
+    """Kubernetes' `MicroTime`: six digits always."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -99,11 +99,14 @@ def with_first_status(resource: Resource, obj: Object) -> Object:
         return {**obj, "status": {"phase": "Active"}}
     if resource is PODS:
         return {**obj, "status": {"phase": "Pending"}}
+    if resource is DISRUPTION_BUDGETS:
+        zeros = dict.fromkeys(("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"), 0)
+        return {**obj, "status": zeros}
     if resource is AUTOSCALERS:
         return {**obj, "status": {"desiredReplicas": 0, "currentMetrics": None}}
     if not resource.built_in or not resource.status or resource is NODES:
         return obj
-    return {key: value for key, value in obj.items() if key != "status"}
+    return {**obj, "status": {}}
 
 
 def _strategy(strategy: Object) -> Object:

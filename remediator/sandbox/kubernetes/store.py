@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from remediator.sandbox.kubernetes import managed_fields
-from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, Object, Resource
+from remediator.sandbox.kubernetes.resources import DEPLOYMENTS, PODS, Object, Resource
 from remediator.sandbox.timekeeping import Pace, rfc3339_seconds
 
 Watcher = Callable[[Resource, Object, bool], None]
@@ -241,6 +241,8 @@ def _changed_fields(old: Object, new: Object) -> frozenset[str]:
 
 def _raises_generation(resource: Resource, fields: frozenset[str], writer: Writer) -> bool:
     """Anything but metadata and status does; so do a Deployment's annotations, which go to its ReplicaSets."""
+    if resource is PODS and not writer.external:
+        return False  # being bound to a node is no change of what is wanted
     if any(field != "status" and not field.startswith("metadata.") for field in fields):
         return True
     return resource is DEPLOYMENTS and "metadata.annotations" in fields and writer.subresource != "status"

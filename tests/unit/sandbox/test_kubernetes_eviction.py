@@ -80,6 +80,7 @@ async def test_one_pod_goes_and_the_next_has_to_wait_until_it_is_replaced(
 ) -> None:
     await deployed(cluster)
     await guarded(cluster, minAvailable=2)
+    cluster.health.set("deployments", "shop", "checkout", "slow")  # the one that replaces it takes its time
     first, second, _ = pods(cluster)
     code, answer = await evict(core, first)
     assert (code, answer["kind"], answer["status"]) == (201, "Status", "Success")

@@ -100,7 +100,7 @@ async def test_jobs_that_cannot_be_are_invalid(batch: Untyped, made: Object, fie
     assert {cause["field"] for cause in status_of(caught.value)["details"]["causes"]} == {field}
 
 
-async def test_a_suspended_cron_job_can_be_started_by_hand_and_lists_what_runs(
+async def test_a_suspended_cron_job_can_be_started_by_hand_and_does_not_list_that(
     batch: Untyped, cluster: KubernetesApi
 ) -> None:
     template = {"spec": job()["spec"]}
@@ -122,6 +122,7 @@ async def test_a_suspended_cron_job_can_be_started_by_hand_and_lists_what_runs(
     by_hand["metadata"]["ownerReferences"] = [owner]
     created = await batch.create_namespaced_job("shop", by_hand)
     assert created.metadata.owner_references[0].uid == cron_job.metadata.uid
-    await cluster.until(lambda: bool(cluster.get("cronjobs", "shop", "nightly").get("status", {}).get("active")))
     await cluster.until(lambda: "Failed" in conditions(cluster, "by-hand"))
     assert cluster.get("cronjobs", "shop", "nightly")["status"] == {}
+    reasons = {event["reason"] for event in cluster.store.all(cluster.registry.by_plural("events"), "shop")}
+    assert "UnexpectedJob" in reasons

@@ -69,7 +69,7 @@ async def test_pods_that_do_not_fit_stay_pending_and_say_why(core: Untyped, clus
 
     await cluster.until(lambda: bool(refused()))
     assert (refused()["type"], refused()["reason"]) == ("PodScheduled", "Unschedulable")
-    assert refused()["message"] == "0/3 nodes are available: 3 Insufficient cpu."
+    assert refused()["message"].startswith("0/3 nodes are available: 3 Insufficient cpu. ")
     assert "FailedScheduling" in {event["reason"] for event in cluster.store.all(EVENTS, "shop")}
     cluster.add_node("node-4", allocatable={"cpu": "9500m"})
     await cluster.until(lambda: where(cluster) == ["node-1", "node-2", "node-3", "node-4"])

@@ -32,6 +32,9 @@ class DeploymentStatus:
         counters: Object = {"observedGeneration": deployment["metadata"]["generation"]}
         # Zero counters are left out, as Go's omitempty does: a client must read an absent one as 0.
         counters |= {key: count for key, count in counts.items() if count}
+        counters["terminatingReplicas"] = sum(
+            found.get("status", {}).get("terminatingReplicas", 0) for found in replica_sets
+        )
         progressing, left_s = self._progressing(deployment, old, counts, new, created=created)
         conditions = [found for found in (self._available(old, spec, available), progressing) if found is not None]
         return {**counters, "conditions": conditions}, left_s

@@ -69,7 +69,8 @@ class Deployments:
             history = [*filter(None, kept.get(_HISTORY, "").split(",")), kept[REVISION]]
             wanted |= {REVISION: str(highest + 1), _HISTORY: ",".join(history)}
         changed = {**new, "metadata": {**new["metadata"], "annotations": wanted}}
-        changed["spec"] = {**new["spec"], "minReadySeconds": deployment["spec"].get("minReadySeconds", 0)}
+        if (min_ready_s := deployment["spec"].get("minReadySeconds", 0)) or "minReadySeconds" in new["spec"]:
+            changed["spec"] = {**new["spec"], "minReadySeconds": min_ready_s}
         return self._store.update(REPLICA_SETS, new, changed, _WRITER)
 
     def _create(self, deployment: Object, present: str, annotations: Object) -> Object:
@@ -86,7 +87,7 @@ class Deployments:
             },
             "spec": {
                 "replicas": 0,
-                "minReadySeconds": spec.get("minReadySeconds", 0),
+                **({"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}),
                 "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), HASH_LABEL: present}},
                 "template": template,
             },

@@ -99,8 +99,12 @@ class DisruptionBudgets:
         return {name: at for name, at in noted.items() if name in going and datetime.fromisoformat(at) > oldest}
 
     def _fail(self, budget: Object, why: str) -> None:
-        status = {**budget.get("status", {}), "disruptionsAllowed": 0}
-        status["conditions"] = [self._condition(budget, "SyncFailed", why)]
+        counted = dict.fromkeys(("currentHealthy", "desiredHealthy", "expectedPods"), 0)
+        status: Object = {**counted, **budget.get("status", {}), "disruptionsAllowed": 0}
+        failed = self._condition(budget, "SyncFailed", why)
+        # Nothing was counted, so what was observed stays what it was.
+        del failed["observedGeneration"]
+        status["conditions"] = [{**failed, **{key: status[key] for key in ("observedGeneration",) if key in status}}]
         self._store.update(DISRUPTION_BUDGETS, budget, {**budget, "status": status}, _STATUS)
 
     def _condition(self, budget: Object, reason: str, message: str) -> Object:

@@ -25,6 +25,7 @@ class Jobs:
         self._deletion = deletion
         self._pace = pace
         self._recorder = Recorder(store, pace, "job-controller")
+        self._crons = Recorder(store, pace, "cronjob-controller")
 
     def sync(self, job: Object) -> float | None:
         """One step, then the status; the seconds until the Job's deadline if it has one, or None."""
@@ -35,6 +36,8 @@ class Jobs:
             self._stop(job)
             self._report(job, [_condition("Suspended", "JobSuspended", "Job suspended")])
             return None
+        if "startTime" not in status:
+            self._tell_cron_job(job)
         start = status.get("startTime") or rfc3339_seconds(self._pace.now())
         left_s = self._left_s(spec, start)
         owned = self._pods(job)
@@ -103,24 +106,17 @@ class Jobs:
         if conditions:
             stamps = {"lastProbeTime": now, "lastTransitionTime": now}
             status["conditions"] = [{**condition, **stamps} for condition in conditions]
-        updated = self._store.update(JOBS, job, {**job, "status": status}, _STATUS)
-        self._tell_cron_job(updated)
+        self._store.update(JOBS, job, {**job, "status": status}, _STATUS)
 
     def _tell_cron_job(self, job: Object) -> None:
-        """A CronJob lists the Jobs of its own that run; those started by hand count too, being owned."""
+        """What the CronJob controller says of a Job that somebody else started: it does not become one of `status.active`."""
         owner = next(
             (found for found in job["metadata"].get("ownerReferences", []) if found["kind"] == "CronJob"), None
         )
         cron_job = self._store.get(CRON_JOBS, job["metadata"]["namespace"], owner["name"]) if owner else None
-        if cron_job is None:
-            return
-        running = [
-            found for found in self._store.children(cron_job["metadata"]["uid"], JOBS) if finished(found) is None
-        ]
-        status = {key: value for key, value in cron_job.get("status", {}).items() if key != "active"}
-        if running:
-            status["active"] = [_reference(found) for found in running]
-        self._store.update(CRON_JOBS, cron_job, {**cron_job, "status": status}, _STATUS)
+        if cron_job is not None and owner is not None and cron_job["metadata"]["uid"] == owner["uid"]:
+            message = f"Saw a job that the controller did not create or forgot: {job['metadata']['name']}"
+            self._crons.tell(CRON_JOBS, cron_job, "UnexpectedJob", message, warning=True)
 
 
 def finished(job: Object) -> str | None:
@@ -133,15 +129,3 @@ def finished(job: Object) -> str | None:
 
 def _condition(kind: str, reason: str, message: str) -> Object:
     return {"type": kind, "status": "True", "reason": reason, "message": message}
-
-
-def _reference(job: Object) -> Object:
-    metadata = job["metadata"]
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "name": metadata["name"],
-        "namespace": metadata["namespace"],
-        "uid": metadata["uid"],
-        "resourceVersion": metadata["resourceVersion"],
-    }

@@ -9,6 +9,7 @@ ZONES = ("zone-a", "zone-b", "zone-c")
 _STATUS = Writer("kubelet", "status", external=False)
 _LIFECYCLE = Writer("kube-controller-manager", external=False)
 _TAINTS = {"False": "node.kubernetes.io/not-ready", "Unknown": "node.kubernetes.io/unreachable"}
+_CORDONED = "node.kubernetes.io/unschedulable"
 # More pods than a real node takes, so that large tests need no more nodes.
 _ROOM = {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10000"}
 _INFO = {
@@ -60,8 +61,10 @@ class Nodes:
     def _tainted(self, node: Object, ready: str) -> None:
         node = self._store.get(NODES, "", node["metadata"]["name"]) or node
         spec = node.get("spec", {})
-        others = [taint for taint in spec.get("taints") or [] if taint["key"] not in _TAINTS.values()]
+        others = [taint for taint in spec.get("taints") or [] if taint["key"] not in (*_TAINTS.values(), _CORDONED)]
         own = [{"key": _TAINTS[ready], "effect": effect} for effect in ("NoSchedule", "NoExecute") if ready in _TAINTS]
+        if spec.get("unschedulable"):
+            own.append({"key": _CORDONED, "effect": "NoSchedule"})
         taints = others + own
         if taints == (spec.get("taints") or []):
             return

@@ -44,7 +44,8 @@ class ReplicaSets:
         return [pod for pod in owned if pods.is_active(pod)]
 
     def _report(self, replica_set: Object) -> float | None:
-        active = self._active(replica_set)
+        owned = self._store.children(replica_set["metadata"]["uid"], PODS)
+        active = [pod for pod in owned if pods.is_active(pod)]
         ready = [pod for pod in active if pods.is_ready(pod)]
         min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
         ages = [self._kubelet.ready_for_s(pod) for pod in ready]
@@ -55,6 +56,7 @@ class ReplicaSets:
         }
         status: Object = {
             "replicas": len(active),
+            "terminatingReplicas": sum(pods.is_terminating(pod) for pod in owned),
             "observedGeneration": replica_set["metadata"]["generation"],
             **{key: count for key, count in counts.items() if count},
         }

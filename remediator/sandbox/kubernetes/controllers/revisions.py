@@ -23,7 +23,7 @@ def present_revision(store: ObjectStore, resource: Resource, workload: Object) -
                 "name": name,
                 "namespace": metadata["namespace"],
                 "labels": {**((template.get("metadata") or {}).get("labels") or {}), label: digest},
-                "annotations": dict(metadata.get("annotations") or {}),
+                **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
                 "ownerReferences": [owner_reference(resource, workload)],
             },
             "data": {"spec": {"template": {**template, "$patch": "replace"}}},

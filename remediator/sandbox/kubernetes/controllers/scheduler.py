@@ -14,6 +14,7 @@ from remediator.sandbox.timekeeping import Pace, rfc3339_seconds
 
 _WRITER = Writer("kube-scheduler", external=False)
 _STATUS = Writer("kube-scheduler", "status", external=False)
+_INHERITED = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 _ZERO = Decimal(0)
 
 
@@ -24,7 +25,7 @@ class Scheduler:
         self._store = store
         self._pace = pace
         self._timings = timings
-        self._recorder = Recorder(store, pace, "default-scheduler")
+        self._recorder = Recorder(store, pace, "default-scheduler", action="Binding")
         self._taken: dict[str, dict[str, dict[str, Decimal]]] = {}
         self._totals: dict[str, dict[str, Decimal]] = {}
         self._turn = 0
@@ -55,7 +56,10 @@ class Scheduler:
         if not fits:
             reasons = Counter(why for _, why in refusals if why is not None)
             told = ", ".join(f"{count} {why}" for why, count in sorted(reasons.items()))
-            message = f"0/{len(nodes)} nodes are available: {told}." if told else "no nodes available to schedule pods"
+            every = f"0/{len(nodes)} nodes are available: "
+            helpless = f"{every}{len(nodes)} Preemption is not helpful for scheduling."
+            message = f"{every}{told}. no new claims to deallocate, preemption: {helpless}"
+            message = message if nodes else "no nodes available to schedule pods"
             status = pods.unschedulable(pod, rfc3339_seconds(self._pace.now()), message)
             if self._store.update(PODS, pod, {**pod, "status": status}, _STATUS) is not pod:
                 self._recorder.tell(PODS, pod, "FailedScheduling", message, warning=True)
@@ -67,10 +71,20 @@ class Scheduler:
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": rfc3339_seconds(self._pace.now())}
         status = {**pod["status"], "conditions": [scheduled]}
         bound = {**pod, "spec": {**pod["spec"], "nodeName": chosen}, "status": status}
+        bound["metadata"] = {
+            **pod["metadata"],
+            "labels": {**(pod["metadata"].get("labels") or {}), **self._zone(chosen)},
+        }
         self._store.update(PODS, pod, bound, _WRITER)
         place = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         self._recorder.tell(PODS, pod, "Scheduled", f"Successfully assigned {place} to {chosen}")
         return None
+
+    def _zone(self, node_name: str) -> dict[str, str]:
+        """What a pod inherits from its node."""
+        node = self._store.get(NODES, "", node_name)
+        labels = (node or {"metadata": {}})["metadata"].get("labels") or {}
+        return {key: labels[key] for key in _INHERITED if key in labels}
 
     def _refusal(self, node: Object, pod: Object, wanted: dict[str, Decimal]) -> str | None:
         """Why the pod cannot go there, in the scheduler's words, or None."""

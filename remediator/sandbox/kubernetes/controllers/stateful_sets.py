@@ -75,6 +75,7 @@ class StatefulSets:
         template = with_label(template_of(self._store, stateful_set, revision), REVISION_LABEL, revision)
         name = f"{stateful_set['metadata']['name']}-{ordinal}"
         template = with_label(template, "statefulset.kubernetes.io/pod-name", name)
+        template = with_label(template, "apps.kubernetes.io/pod-index", str(ordinal))
         pod = pod_from(template, STATEFUL_SETS, stateful_set, name)
         if volumes := self._claims(stateful_set, name):
             pod["spec"]["volumes"] = [*(pod["spec"].get("volumes") or []), *volumes]

@@ -58,6 +58,8 @@ def pod_from(template: Object, resource: Resource, owner: Object, name: str, nod
         "spec": dict(template.get("spec") or {}),
         "status": {"phase": "Pending"},
     }
+    if resource.kind != "StatefulSet":
+        pod["metadata"]["generateName"] = f"{owner['metadata']['name']}-"
     if node is not None:
         pod["spec"]["nodeName"] = node
     return pod
