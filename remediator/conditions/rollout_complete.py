@@ -16,7 +16,10 @@ class Params(ConditionParams):
 
 
 class RolloutComplete:
-    """As ``kubectl rollout status`` judges it. A rollout that cannot end by itself is a known no, with the reason."""
+    """As ``kubectl rollout status`` judges it. A rollout that cannot end by itself is a known no, with the reason.
+
+    With the strategy OnDelete it is judged only where this run takes the old pods away, and unknown elsewhere.
+    """
 
     name: ClassVar[str] = "rollout_complete"
     params: ClassVar[type[ConditionParams]] = Params
@@ -26,7 +29,7 @@ class RolloutComplete:
         return read_workloads(kind)
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
-        del params, known
+        del params
         if target.workload is None:
             return Look(Answer.UNKNOWN, f"{target.kind} {target.short} belongs to no workload")
         try:
@@ -34,7 +37,8 @@ class RolloutComplete:
         except (TargetNotFoundError, FactsMissingError) as error:
             # A workload that is gone is no "no": `not: {rollout_complete: {}}` must not hold because of it.
             return Look(Answer.UNKNOWN, str(error))
-        if workload.strategy == "OnDelete":
+        by_hand = any(plan.uid == workload.uid and plan.params.get("evict_old_pods") for plan in known.done)
+        if workload.strategy == "OnDelete" and not by_hand:
             return Look(Answer.UNKNOWN, f"{target.short} has the strategy OnDelete, whose rollouts have no end")
-        rollout = rollout_of(workload)
+        rollout = rollout_of(workload, by_hand=by_hand)
         return Look(Answer.of(rollout.done), rollout.reason)

@@ -9,9 +9,10 @@ from remediator.answers import Answer
 from remediator.clients.permissions import Permission
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
+from remediator.runs.plan import Plan
 from remediator.targets import Target
 from tests.contract.cases.autoscaler_cases import autoscaler, target_of
-from tests.contract.cases.workload_cases import deploy, released, up
+from tests.contract.cases.workload_cases import deploy, on_delete, released, up
 from tests.contract.doing import Doing
 from tests.contract.test_every_action import permissions_of
 from tests.controlplane.words import BEHAVIOUR
@@ -56,6 +57,23 @@ async def test_what_was_rolled_back_is_nothing_to_go_back_to(stage: Stage) -> No
     await (await Doing.on(stage, "kubernetes.rollout_undo", target)).do()
     await stage.rolled_out("checkout")
     assert (await ask(stage, "previous_revision", target)).answer is Answer.NO
+
+
+async def test_a_rollout_of_on_delete_has_an_end_where_this_run_evicts(stage: Stage) -> None:
+    target = await on_delete(stage)
+    doing = await Doing.on(stage, "kubernetes.rollout_restart", target, evict_old_pods=True)
+    plan = await doing.plan()
+    condition = condition_named("rollout_complete")
+    client = await stage.client(condition.permissions(target.kind, condition.params()))
+
+    async def look(*done: Plan) -> Answer:
+        known = Known(now=datetime.now(UTC), labels={}, done=done)
+        return (await condition.look(World(client, None, None), target, condition.params(), known)).answer
+
+    assert await look() is Answer.UNKNOWN
+    assert await look(plan) is Answer.YES
+    await doing.apply(plan)
+    assert await look(plan) is Answer.NO
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
