@@ -9,8 +9,7 @@ def is_abandoned(store: ObjectStore, registry: Registry, obj: Object) -> bool:
     if "deletionTimestamp" in obj["metadata"]:
         return False
     references = obj["metadata"].get("ownerReferences") or []
-    kinds = {(found.api_version, found.kind) for found in registry if found.built_in} if references else set()
-    return bool(references) and all(
-        (reference.get("apiVersion"), reference.get("kind")) in kinds and store.by_uid(reference.get("uid", "")) is None
-        for reference in references
-    )
+    if not references or any(store.by_uid(reference.get("uid", "")) is not None for reference in references):
+        return False
+    kinds = {(found.api_version, found.kind) for found in registry if found.built_in}
+    return all((reference.get("apiVersion"), reference.get("kind")) in kinds for reference in references)

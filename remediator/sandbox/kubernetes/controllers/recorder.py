@@ -6,6 +6,9 @@ from remediator.sandbox.kubernetes.resources import EVENTS, Object, Resource
 from remediator.sandbox.kubernetes.store import ObjectStore, Writer
 from remediator.sandbox.timekeeping import Pace, rfc3339_micros, rfc3339_seconds
 
+_KEPT = 5_000
+"""Events of one component; a real server forgets them after an hour."""
+
 
 class Recorder:
     """Tells for one component. With an `action` its events are of the new sort, as the real scheduler's are."""
@@ -42,8 +45,16 @@ class Recorder:
             "type": "Warning" if warning else "Normal",
             **self._times(),
         }
-        self._store.create(EVENTS, event, self._writer)
+        # Nobody asks who owns the fields of an event, and there are many of them.
+        self._store.create(EVENTS, event, self._writer, owners=[])
         self._told[key] = (namespace, name)
+        if len(self._told) > _KEPT:
+            self._forget(next(iter(self._told)))
+
+    def _forget(self, key: tuple[str, str, str]) -> None:
+        oldest = self._store.get(EVENTS, *self._told.pop(key))
+        if oldest is not None:
+            self._store.remove(EVENTS, oldest, self._writer)
 
     def _times(self) -> Object:
         now = self._pace.now()
