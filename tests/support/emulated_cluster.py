@@ -34,9 +34,7 @@ class EmulatedStage(Stage):
     async def credentials(self, permissions: Iterable[Permission]) -> Path:
         name, token = f"remediator-{next(self._numbers)}", secrets.token_urlsafe(8)
         self._users[f"Bearer {token}"] = user = f"system:serviceaccount:{self.namespace}:{name}"
-        rules = [
-            (one.group, one.resource, one.verb, None if one.everywhere else self.namespace) for one in permissions
-        ]
+        rules = [(one.group, one.resource, one.verb, None if one.everywhere else self.namespace) for one in permissions]
         self.world.kubernetes.grant(token, rules, user)
         return write_kubeconfig(self.directory / f"{name}.kubeconfig", self.url, token)
 
