@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from remediator.actions import action_named
-from remediator.actions.base import PlanRefusedError
+from remediator.actions.base import Action, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.kubernetes.node import CORDONED
 from remediator.errors import OvertakenError
-from tests.contract.cases.node_cases import two_nodes
+from tests.contract.cases.node_cases import POOL, two_nodes
 from tests.contract.conftest import may_write
 from tests.support.cluster import Stage
 from tests.support.looks import ask
 from tests.support.nodes import (
     CORDON,
+    DRAIN,
     FIRST,
     SECOND,
     UNCORDON,
@@ -64,6 +65,28 @@ async def test_a_node_that_somebody_opened_and_closed_again_is_theirs(stage: Sta
     assert await CORDON.undo_plan(ctx, plan, FIRST) is None
     with pytest.raises(OvertakenError, match="unschedulable"), may_write():
         await UNCORDON.apply(ctx, undo, SECOND)
+
+
+@pytest.mark.parametrize("action", [CORDON, DRAIN], ids=lambda one: one.name)
+async def test_a_node_that_somebody_closed_again_stays_closed(stage: Stage, action: Action) -> None:
+    """kubectl leaves our annotations where they are: only who wrote the field tells whose cordon it is."""
+    target = await two_nodes(stage)
+    ctx = await context(stage)
+    plan = await action.plan(ctx, target, action.params.model_validate({"pool": POOL}))
+    with may_write():
+        await action.apply(ctx, plan, FIRST)
+    undo = await action.undo_plan(ctx, plan, FIRST)
+    assert undo is not None
+    for value in (None, True):
+        await stage.patch("Node", target.name, {"spec": {"unschedulable": value}})
+    assert (await node(stage, target))["metadata"]["annotations"][CORDONED] == FIRST
+    kept = await action.undo_plan(ctx, plan, FIRST)
+    assert kept is None or not kept.changes
+    with pytest.raises(OvertakenError, match="cordoned_by"), may_write():
+        await UNCORDON.apply(ctx, undo, SECOND)
+    with pytest.raises(PlanRefusedError, match="any: true"):
+        await uncordon_plan(ctx, target)
+    assert await closed(stage, target)
 
 
 async def test_only_what_remediator_cordoned_is_uncordoned_unless_told(stage: Stage) -> None:

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from remediator.clients.kubernetes.amounts import amount
-from remediator.clients.kubernetes.marks import INTENT
+from remediator.clients.kubernetes.managers import Manager, managers_of
+from remediator.clients.kubernetes.marks import FIELD_MANAGER, INTENT
 
 CORDONED = "remediator.dev/cordoned"
 """Annotation: the intent that cordoned the node. Whoever uncordons it by hand leaves it; then it counts for nothing."""
@@ -31,6 +32,7 @@ class Node:
     labels: Mapping[str, str]
     allocatable: Mapping[str, Fraction]
     annotations: Mapping[str, str]
+    managers: tuple[Manager, ...] = ()
 
     @property
     def out(self) -> bool:
@@ -44,8 +46,9 @@ class Node:
 
     @property
     def cordoned_by(self) -> str | None:
-        """The intent of ours that cordoned it, while it is cordoned."""
-        return self.annotations.get(CORDONED) if self.unschedulable else None
+        """The intent of ours that cordoned it, while it is cordoned by us. Who opens and closes it by hand leaves our annotation."""
+        by_others = any(one.owns("spec", "unschedulable") and one.name != FIELD_MANAGER for one in self.managers)
+        return self.annotations.get(CORDONED) if self.unschedulable and not by_others else None
 
     @property
     def moved(self) -> dict[str, int]:
@@ -53,7 +56,7 @@ class Node:
         try:
             noted = json.loads(self.annotations.get(MOVED, "{}"))
             return {str(whose): int(count) for whose, count in noted.items()}
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}
 
     def has_taint(self, key: str) -> bool:
@@ -98,4 +101,5 @@ def node_from(document: Mapping[str, Any]) -> Node:
         labels=dict(metadata.get("labels") or {}),
         allocatable={name: amount(value) for name, value in (status.get("allocatable") or {}).items()},
         annotations=dict(metadata.get("annotations") or {}),
+        managers=managers_of(metadata),
     )
