@@ -1,5 +1,6 @@
 """Restart, rollback and size of workloads."""
 
+import asyncio
 from functools import partial
 
 from remediator.targets import Target
@@ -33,9 +34,13 @@ async def deploy(stage: Stage, kind: str, image: str = NEW_IMAGE) -> None:
 
 
 async def released(stage: Stage, kind: str) -> Target:
+    """Two releases old, and the pods of the first one are gone for good."""
     target = await up(stage, kind)
     await deploy(stage, kind)
     await stage.rolled_out("checkout", kind)
+    async with asyncio.timeout(20):
+        while any("deletionTimestamp" in pod["metadata"] for pod in await stage.list("Pod", "app=checkout")):  # noqa: ASYNC110
+            await asyncio.sleep(0.03)
     return target
 
 
