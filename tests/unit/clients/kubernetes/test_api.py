@@ -16,6 +16,14 @@ GET, PATCH = Permission("apps", "deployments", "get"), Permission("apps", "deplo
 class Hanging:
     """A credential plugin that never answers, before anything is sent."""
 
+    configuration: Any = None
+    rest_client: Any = None
+    user_agent = "test"
+
+    async def update_params_for_auth(
+        self, headers: dict[str, str], queries: list[tuple[str, str]], auth_settings: list[str]
+    ) -> None: ...
+
     async def call_api(self, resource_path: str, method: str, **kwargs: Any) -> aiohttp.ClientResponse:
         await ManualClock().sleep(3600)
         raise AssertionError("not reached")
