@@ -8,12 +8,13 @@ BIN     := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench clean
+.PHONY: help demo test test-fast soak lint bench clean
 
 help:
 	@echo "make demo       the whole path in a simulated world, then keeps serving (ONCE=1: end after the scenario)"
 	@echo "make test       the whole test suite"
 	@echo "make test-fast  unit tests and properties only, under a minute"
+	@echo "make soak       every fault at every write of every action, on the real API server too; takes an hour or so"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what the claims about speed rest on"
 	@echo "make clean      remove the virtual environment and every cache"
@@ -32,6 +33,10 @@ test-fast: $(VENV)/.ready
 	@echo "make test-fast: unit tests and properties with few examples; takes under a minute"
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --hypothesis-profile=fast \
 		-m "not (slow or crash or serial or real or live)" --ignore=tests/unit/sandbox tests/unit tests/properties
+
+soak: $(VENV)/.ready
+	@echo "make soak: every fault at every write of every action, on both worlds; takes an hour or so"
+	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/contract/test_faults.py
 
 lint: $(VENV)/.ready
 	@echo "make lint: ruff, mypy, import contracts; the first time takes a minute"
