@@ -41,7 +41,15 @@ async def find(ctx: ActionContext, target: Target, *, scaled_object: bool) -> Fo
         )
     if made_by is None:
         return Found(uid, autoscaler)
-    return Found(uid, await ctx.kubernetes.bounds.of_scaled_object(target.namespace, made_by))
+    made = await ctx.kubernetes.bounds.of_scaled_object(target.namespace, made_by)
+    if made.aim != autoscaler.aim:
+        # What says that it made the autoscaler is text that whoever may write the autoscaler can choose.
+        raise PlanRefusedError(
+            "scaled_object_of_another",
+            f"{autoscaler} says that it is made by {made}, which scales {'/'.join(made.aim[1:])} and not "
+            f"{'/'.join(autoscaler.aim[1:])}: mend its owner reference or its name",
+        )
+    return Found(uid, made)
 
 
 def _only(target: Target, found: tuple[Bounds, ...]) -> Bounds:

@@ -23,6 +23,11 @@ class Autoscalers(Part):
 
 def scales(document: Mapping[str, Any], target: Target) -> bool:
     """Is this autoscaler aimed at the workload?"""
+    return aim_of(document) == ("apps", target.kind, target.name)
+
+
+def aim_of(document: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Group, kind and name of what an autoscaler or a ScaledObject scales. KEDA takes a Deployment where no kind is said."""
     aimed = document["spec"]["scaleTargetRef"]
     group = str(aimed.get("apiVersion") or "apps/v1").partition("/")[0]
-    return (group, str(aimed["kind"]).lower(), aimed["name"]) == ("apps", target.kind, target.name)
+    return group, str(aimed.get("kind") or "Deployment").lower(), str(aimed["name"])

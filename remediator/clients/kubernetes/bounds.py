@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from remediator.clients.kubernetes.autoscalers import scales
+from remediator.clients.kubernetes.autoscalers import aim_of, scales
 from remediator.clients.kubernetes.managers import Manager, managers_of
 from remediator.clients.kubernetes.marks import FIELD_MANAGER, INTENT
 from remediator.clients.kubernetes.names import RESOURCES
@@ -36,6 +36,8 @@ class Bounds:
     resource_version: str
     minimum: int
     maximum: int
+    aim: tuple[str, str, str]
+    """Group, kind and name of what it scales."""
     scaled_object: str | None
     """The KEDA ScaledObject that made this HorizontalPodAutoscaler and reverts edits to it."""
     idle: str
@@ -83,6 +85,7 @@ def bounds_from(kind: Kind, document: Mapping[str, Any]) -> Bounds:
         resource_version=str(metadata["resourceVersion"]),
         minimum=least if minimum is None else int(minimum),
         maximum=most if maximum is None else int(maximum),
+        aim=aim_of(document),
         scaled_object=autoscaler_from(document).scaled_object if is_hpa else None,
         idle=_switched_off(document) if is_hpa else _paused(annotations),
         current=_current(document.get("status") or {}) if is_hpa else None,
@@ -111,9 +114,11 @@ class AutoscalerBounds(Part):
 
     async def of_scaled_object(self, namespace: str, name: str) -> Bounds:
         """Raises TargetNotFoundError or FactsMissingError."""
-        resource = RESOURCES["scaledobject"]
-        document = await self._api.get(resource.path(namespace, name), resource.permission("get"))
-        return understood(f"ScaledObject {namespace}/{name}", lambda: bounds_from("scaledobject", document))
+        what = f"ScaledObject {namespace}/{name[:100]}"
+        # The name may stand in an owner reference, where the API server takes any text, such as a path.
+        target = understood(what, lambda: Target.kubernetes(self._cluster, namespace, "scaledobject", name))
+        document = await self.document(target)
+        return understood(what, lambda: bounds_from("scaledobject", document))
 
     async def write(self, bounds: Bounds, side: Side, value: int, intent_id: str) -> Bounds:
         """Set one bound of an object as just read; raises ConflictError when somebody wrote since."""

@@ -97,7 +97,9 @@ def test_somebody_must_be_left_to_take_the_pods() -> None:
     assert refused(pool="missing") == "no_pool"
 
 
-@pytest.mark.parametrize("noted", ["", "[]", "nonsense", '{"a": "b"}', '{"a": null}', "7", '{"a": Infinity}', "[" * 20_000])
+@pytest.mark.parametrize(
+    "noted", ["", "[]", "nonsense", '{"a": "b"}', '{"a": null}', "7", '{"a": Infinity}', "[" * 20_000]
+)
 def test_what_somebody_else_wrote_into_the_note_counts_for_nothing(noted: str) -> None:
     assert node(annotations={MOVED: noted}).moved == {}
 

@@ -54,11 +54,10 @@ def test_a_size_is_compared_exactly_once(given: dict[str, int]) -> None:
 
 def autoscaler(maximum: int, **status: Any) -> Bounds:
     metadata = {"name": "checkout", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
+    spec = {"maxReplicas": maximum, "scaleTargetRef": {"kind": "Deployment", "name": "checkout"}}
     looked = {"conditions": [{"type": "AbleToScale", "status": "True"}]} if status else {}
-    return bounds_from(
-        "horizontalpodautoscaler",
-        {"metadata": metadata, "spec": {"maxReplicas": maximum}, "status": {**status, **looked}},
-    )
+    document = {"metadata": metadata, "spec": spec, "status": {**status, **looked}}
+    return bounds_from("horizontalpodautoscaler", document)
 
 
 @pytest.mark.parametrize(
