@@ -439,7 +439,7 @@ runs = Table(
     Column(
         "changed_at",
         Instant,
-        comment="first begun step: from here on it is active to its end (S18)",
+        comment="first begun step, also one that only looks: from here on it is active to its end (S18)",
     ),
     Column("ended_at", Instant, comment="when it ended"),
     Column(

@@ -71,6 +71,7 @@ async def test_what_a_look_has_seen_is_paged_and_it_is_not_made_again_at_once(tm
             assert run.outcome == "informed"
             [page] = await service.until(world.pagerduty.open, what="somebody is told")
             assert "informed" in page.payload["summary"]
+            assert f"read what was seen: remediator incidents {run.incident_id}" in str(page.payload)
 
             async def waits() -> bool:
                 story = await service.story(run.incident_id)

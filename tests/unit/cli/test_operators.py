@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import Result
 from remediator.store.database import Tx
 from remediator.store.schema import episodes, incidents, journal
 from tests.support import incidents as rows
+from tests.support.clock import T0
 from tests.support.operators import PLAN_HASH, TOKEN, ApiClient, Desk
 
 Ask = Callable[..., Awaitable[Result]]
@@ -50,6 +52,17 @@ async def test_a_run_that_needs_a_person_prints_its_question_and_takes_the_answe
     assert done.exit_code == 0
     answer = (await sat.operations.records.run(run_id)).run.answer
     assert answer is not None and answer["said"] == "yes"
+
+
+async def test_a_scheduled_run_is_shown_with_its_day_and_can_be_cancelled(sat: Desk, ask: Ask) -> None:
+    """S39: what was made for a time is put back then, unless a person says that it stays."""
+    run_id = await sat.run("scheduled", wake_at=T0 + timedelta(days=1))
+    day = f"{T0 + timedelta(days=1):%Y-%m-%d %H:%M:%S}Z"
+    assert f"due {day}" in " ".join((await ask("runs")).stdout.split())
+    shown = await ask("runs", run_id)
+    assert f"due {day}; until then it holds nothing" in shown.stdout
+    done = await ask("cancel", run_id, "--reason", "it shall stay")
+    assert "what was made for a time stays" in done.stdout
 
 
 async def test_an_answer_to_another_question_is_wrong_usage(sat: Desk, ask: Ask) -> None:
