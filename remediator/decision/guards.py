@@ -202,7 +202,7 @@ def owners(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny a lasting change of what somebody else keeps in shape, unless the playbook accepts the drift (S13)."""
     plans = () if facts.remedy is None else facts.remedy.plans
     found = sorted({owner for plan in plans for owner in plan.owners})
-    if not found or playbook.guards.drift is not None:
+    if not found or playbook.guards.drift == "accept":
         return None
     text = (
         f"{', '.join(found)} keeps this in shape and would put it back: make the change there, "
