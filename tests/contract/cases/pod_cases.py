@@ -21,6 +21,10 @@ async def note_pods(stage: Stage, kind: str = "Deployment") -> Target:
     pods = await stage.list("Pod", "app=checkout")
     uids = json.dumps([pod["metadata"]["uid"] for pod in pods])
     await stage.patch(kind, "checkout", {"metadata": {"annotations": {_BEFORE: uids}}})
+    # A Deployment's annotations go to its ReplicaSet a moment later, which is no doing of ours.
+    await stage.until(
+        kind, "checkout", lambda found: found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    )
     first = min(pods, key=lambda pod: str(pod["metadata"]["name"]))
     return pod_target(stage, first, kind.lower())
 
