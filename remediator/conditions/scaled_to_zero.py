@@ -35,6 +35,8 @@ class ScaledToZero:
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         ours = [plan for plan in known.done if plan.action == "kubernetes.scale_namespace" and plan.target == target]
+        if ours and ours[-1].uid != sizes.uid:
+            return Look(Answer.UNKNOWN, f"namespace {target.name} was made again since it was scaled to zero")
         but_not = ours[-1].params.get("except", ()) if ours else ()
         running = sizes.running(but_not)
         return Look(Answer.of(not running), "; ".join(running[:3]) or f"namespace {target.name} is at zero")

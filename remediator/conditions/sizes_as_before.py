@@ -37,14 +37,16 @@ class SizesAsBefore:
             sizes = await world.kubernetes.sizes.of(target, WITH_CRON_JOBS)
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
+        ours = [plan for plan in known.done if plan.action == "kubernetes.restore_namespace" and plan.target == target]
+        if any(plan.uid != sizes.uid for plan in ours):
+            return Look(Answer.UNKNOWN, f"namespace {target.name} was made again since its sizes were given back")
         wrong = [
             f"{thing.key} still has the size {thing.before} to come"
             for thing in sizes.things
             if thing.before is not None
         ]
-        for plan in known.done:
-            if plan.action == "kubernetes.restore_namespace" and plan.target == target:
-                wrong += [text for key, before in plan.memory["sizes"].items() if (text := _wrong(sizes, key, before))]
+        for plan in ours:
+            wrong += [text for key, before in plan.memory["sizes"].items() if (text := _wrong(sizes, key, before))]
         return Look(Answer.of(not wrong), "; ".join(wrong[:3]) or f"namespace {target.name} has its sizes again")
 
 

@@ -155,6 +155,24 @@ async def test_a_job_that_is_gone_is_no_success(stage: Stage) -> None:
     assert (await look(stage, "job_complete", plan)).answer is Answer.UNKNOWN
 
 
+async def test_a_mark_in_the_template_makes_no_job_ours(stage: Stage) -> None:
+    """A CronJob written after the example of a Job of ours: each of its Jobs bears that mark."""
+    await cron_jobs.cron_job(stage)
+    marked = {"metadata": {"annotations": {"remediator.dev/intent": SECOND}}}
+    await stage.patch("CronJob", "backup", {"spec": {"jobTemplate": marked}})
+    doing = await running(stage)
+    plan = await doing.do()
+    ours = await only_job(stage)
+    assert await cron_jobs.ended(stage, ours["metadata"]["name"]) == "Complete"
+    owners = ours["metadata"]["ownerReferences"]
+    spec = (await stage.get("CronJob", "backup"))["spec"]["jobTemplate"]["spec"]
+    metadata = {"name": "backup-by-hand", "ownerReferences": owners, **marked["metadata"]}
+    await stage.create({"kind": "Job", "metadata": metadata, "spec": {**spec, "suspend": True}})
+    assert (await look(stage, "job_complete", plan)).answer is Answer.YES
+    assert await doing.verify(plan) is Answer.YES
+    assert (await doing.landed(plan, SECOND)).answer is not Answer.YES
+
+
 async def test_before_any_run_the_newest_job_counts(stage: Stage) -> None:
     await cron_jobs.cron_job(stage, behaviour="fail")
     assert (await look(stage, "job_complete")).answer is Answer.NO

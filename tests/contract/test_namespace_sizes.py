@@ -185,6 +185,43 @@ async def test_what_somebody_scaled_since_is_left(stage: Stage) -> None:
     assert (await look(stage, "sizes_as_before")).answer is Answer.YES
 
 
+async def test_what_somebody_put_to_zero_since_stays_there(stage: Stage) -> None:
+    """Our memory is still on it, but the zero is theirs (S25)."""
+    await two(stage)
+    doing = await emptying(stage)
+    plan = await doing.do()
+    for replicas in (5, 0):
+        await stage.patch("Deployment", "checkout", {"spec": {"replicas": replicas}})
+    assert (await annotations(stage, "Deployment", "checkout"))[BEFORE] == "3"
+    back = await undo(doing, plan)
+    assert back is not None
+    assert "left, since somebody has set them: deployment/checkout" in back.summary
+    assert await sizes(stage) == {"checkout": 0, "payment": 1}
+    assert BEFORE not in await annotations(stage, "Deployment", "checkout")
+
+
+async def test_what_could_not_be_given_back_is_not_taken(stage: Stage) -> None:
+    await busy(stage)
+    await stage.patch("ScaledObject", "checkout", {"metadata": {"annotations": {PAUSED_REPLICAS: "two"}}})
+    with pytest.raises(PlanRefusedError, match="scaledobject/checkout") as refused:
+        await (await emptying(stage)).plan()
+    assert refused.value.code == "size_unreadable"
+    await (await emptying(stage, **{"except": ["checkout"]})).plan()
+
+
+async def test_a_namespace_that_was_made_again_is_neither_empty_nor_whole(stage: Stage) -> None:
+    """What was in it is gone, and so is every sign that anything is wrong."""
+    await two(stage)
+    emptied = await (await emptying(stage)).do()
+    await without_pods(stage, "checkout", "payment")
+    restored = await (await restoring(stage)).do(SECOND)
+    for condition, plan in (("scaled_to_zero", emptied), ("sizes_as_before", restored)):
+        of_another = Plan.from_json({**plan.to_json(), "uid": "another"})
+        seen = await look(stage, condition, of_another)
+        assert seen.answer is Answer.UNKNOWN
+        assert "made again" in seen.seen
+
+
 async def test_what_was_at_zero_before_stays_there(stage: Stage) -> None:
     await two(stage)
     await stage.patch("Deployment", "payment", {"spec": {"replicas": 0}})

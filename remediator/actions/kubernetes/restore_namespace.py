@@ -67,7 +67,8 @@ class RestoreNamespace:
         def body(thing: Sized) -> Body | None:
             if thing.before is None:
                 return None
-            return thing.back(intent_id) if thing.at_nothing and thing.restorable else thing.forget(intent_id)
+            back = thing.key in plan.memory["sizes"] and thing.at_nothing and thing.restorable
+            return thing.back(intent_id) if back else thing.forget(intent_id)
 
         return await write_each(ctx, plan, plan.memory["kinds"], body)
 
@@ -102,8 +103,9 @@ class RestoreNamespace:
 def restore_plan(target: Target, sizes: NamespaceSizes, things: Sequence[Sized], kinds: Sequence[str]) -> Plan:
     """To give these things back what they remember."""
     ordered = sorted(things, key=lambda thing: -WITH_CRON_JOBS.index(thing.kind))
-    back = [thing for thing in ordered if thing.at_nothing]
-    others = [thing for thing in ordered if not thing.at_nothing and not sizes.scaled(thing.key)]
+    # A zero that somebody else wrote since is theirs (S25), save where an autoscaler writes.
+    back = [thing for thing in ordered if thing.at_nothing and (not thing.taken_over or sizes.scaled(thing.key))]
+    others = [thing for thing in ordered if thing not in back and not sizes.scaled(thing.key)]
     note = f"; left, since somebody has set them: {', '.join(thing.key for thing in others)[:300]}" if others else ""
     return Plan(
         action=NAME,
@@ -113,7 +115,7 @@ def restore_plan(target: Target, sizes: NamespaceSizes, things: Sequence[Sized],
         depends_on=depends_on(sizes.uid, ordered),
         changes=tuple(Change(f"{thing.key} size", "nothing", thing.before) for thing in back),
         calls=tuple(
-            call(target, thing, thing.back(SHOWN_INTENT) if thing.at_nothing else thing.forget(SHOWN_INTENT))
+            call(target, thing, thing.back(SHOWN_INTENT) if thing in back else thing.forget(SHOWN_INTENT))
             for thing in ordered
         ),
         fidelity=Fidelity.SERVER,

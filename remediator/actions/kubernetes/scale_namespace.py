@@ -72,6 +72,9 @@ class ScaleNamespace:
         _refuse_unknown_names(sizes, params.but_not)
         things = [thing for thing in sizes.things if not thing.at_nothing and not _excepted(thing, params.but_not)]
         _refuse_what_wakes_by_itself(sizes, things)
+        if lost := [f"{thing.key} ({thing.size[:40]})" for thing in things if not thing.can_come_back]:
+            text = f"a size that could not be given back: {', '.join(lost)[:300]}; set another by hand, or except it"
+            raise PlanRefusedError("size_unreadable", text)
         if not things and not ctx.own_changes:
             raise PlanRefusedError("nothing_to_change", f"everything in namespace {target.name} is at zero already")
         return Plan(

@@ -39,7 +39,7 @@ class Job:
     name: str
     uid: str
     intent: str | None
-    """The intent that started it, if one of ours did."""
+    """The intent that started it, if one of ours did: its name says so too. Templates are copied from Jobs, marks and all."""
     created_at: datetime
     ended: str
     """``Complete`` or ``Failed``; empty while it has not ended."""
@@ -54,8 +54,12 @@ class Job:
 
 def job_name(cron_job: str, intent_id: str) -> str:
     """The same for every attempt of one intent, so that the second is refused as existing already (S15)."""
-    mark = hashlib.sha256(intent_id.encode()).hexdigest()[:10]
+    mark = _mark(intent_id)
     return f"{cron_job[: _NAME_LIMIT - len(mark) - 1].rstrip('-.')}-{mark}"
+
+
+def _mark(intent_id: str) -> str:
+    return hashlib.sha256(intent_id.encode()).hexdigest()[:10]
 
 
 def job_body(cron_job: CronJob, name: str, intent_id: str) -> dict[str, Any]:
@@ -107,11 +111,12 @@ def job_from(document: Mapping[str, Any]) -> Job:
     metadata = document["metadata"]
     conditions = (document.get("status") or {}).get("conditions") or ()
     ended = [one for one in conditions if one.get("type") in ("Complete", "Failed") and one.get("status") == "True"]
+    intent = (metadata.get("annotations") or {}).get(INTENT)
     failed = ended[0] if ended and ended[0]["type"] == "Failed" else {}
     return Job(
         name=str(metadata["name"]),
         uid=str(metadata["uid"]),
-        intent=(metadata.get("annotations") or {}).get(INTENT),
+        intent=intent if intent and str(metadata["name"]).endswith(f"-{_mark(intent)}") else None,
         created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ended=str(ended[0]["type"]) if ended else "",
         reason=str(failed.get("reason") or ""),

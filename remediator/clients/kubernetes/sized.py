@@ -5,7 +5,7 @@ CronJob. What was there before stands in an annotation of the thing itself, so t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remediator.clients.kubernetes.managers import Manager, managers_of
@@ -25,6 +25,7 @@ _FIELDS = {
     "scaledobject": ("metadata", "annotations"),
     "cronjob": ("spec", "suspend"),
 }
+_TO_NOTHING = {**_FIELDS, "scaledobject": ("metadata", "annotations", _PAUSED_REPLICAS)}
 _MOST_REPLICAS = 10_000
 
 
@@ -70,6 +71,17 @@ class Sized:
     def owners(self) -> tuple[str, ...]:
         """Who would put its size back (S13)."""
         return owners_of(self, *_FIELDS[self.kind])
+
+    @property
+    def taken_over(self) -> bool:
+        """Has somebody set its size since, who did not write what it remembers?"""
+        remembers = ("metadata", "annotations", SIZE_BEFORE)
+        return any(one.owns(*_TO_NOTHING[self.kind]) and not one.owns(*remembers) for one in self.managers)
+
+    @property
+    def can_come_back(self) -> bool:
+        """Would its present size, remembered, be one that is given back?"""
+        return replace(self, before=self.size).restorable
 
     @property
     def restorable(self) -> bool:
