@@ -117,3 +117,16 @@ async def test_pods_bear_the_revisions_name_in_a_stateful_set_and_its_hash_in_a_
         expected = name if plural == "statefulsets" else name.removeprefix("daemonsets-")
         found = workloads.pods_of(cluster, plural, "shop", plural)
         assert {pod["metadata"]["labels"]["controller-revision-hash"] for pod in found} == {expected}
+
+
+@pytest.mark.parametrize(("plural", "kind"), [("statefulsets", "stateful_set"), ("daemonsets", "daemon_set")])
+async def test_under_on_delete_a_deleted_pod_comes_back_with_the_new_template(
+    apps: Untyped, core: Untyped, cluster: KubernetesApi, plural: str, kind: str
+) -> None:
+    await deployed(cluster, plural=plural, image="checkout:1", spec={"updateStrategy": {"type": "OnDelete"}})
+    generation = (await getattr(apps, f"patch_namespaced_{kind}")(*HERE, image("2"))).metadata.generation
+    await cluster.until(lambda: cluster.get(plural, *HERE[::-1])["status"]["observedGeneration"] == generation)
+    assert images(cluster, plural) == {"checkout:1"}
+    for pod in workloads.pods_of(cluster, plural, "shop", "checkout"):
+        await core.delete_namespaced_pod(pod["metadata"]["name"], "shop")
+    await cluster.until(lambda: images(cluster, plural) == {"checkout:2"})
