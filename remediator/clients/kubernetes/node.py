@@ -8,7 +8,7 @@ from typing import Any
 
 from remediator.clients.kubernetes.amounts import amount
 from remediator.clients.kubernetes.managers import Manager, managers_of
-from remediator.clients.kubernetes.marks import FIELD_MANAGER, INTENT
+from remediator.clients.kubernetes.marks import INTENT
 
 CORDONED = "remediator.dev/cordoned"
 """Annotation: the intent that cordoned the node. Whoever uncordons it by hand leaves it; then it counts for nothing."""
@@ -46,9 +46,10 @@ class Node:
 
     @property
     def cordoned_by(self) -> str | None:
-        """The intent of ours that cordoned it, while it is cordoned by us. Who opens and closes it by hand leaves our annotation."""
-        by_others = any(one.owns("spec", "unschedulable") and one.name != FIELD_MANAGER for one in self.managers)
-        return self.annotations.get(CORDONED) if self.unschedulable and not by_others else None
+        """The intent of ours that cordoned it, while it is. Who opens and closes it by hand leaves our annotation, and writes the field."""
+        noted = ("metadata", "annotations", CORDONED)
+        closed_since = any(one.owns("spec", "unschedulable") and not one.owns(*noted) for one in self.managers)
+        return self.annotations.get(CORDONED) if self.unschedulable and not closed_since else None
 
     @property
     def moved(self) -> dict[str, int]:
