@@ -46,7 +46,7 @@ class Node:
 
     @property
     def cordoned_by(self) -> str | None:
-        """The intent of ours that cordoned it, while it is. Who opens and closes it by hand leaves our annotation, and writes the field."""
+        """The intent of ours that cordoned it, while it is. Who opens and closes it by hand leaves our note and owns the field."""
         noted = ("metadata", "annotations", CORDONED)
         closed_since = any(one.owns("spec", "unschedulable") and not one.owns(*noted) for one in self.managers)
         return self.annotations.get(CORDONED) if self.unschedulable and not closed_since else None
