@@ -38,6 +38,8 @@ class RoomElsewhere:
             nodes = await world.kubernetes.nodes.all()
             everywhere = await world.kubernetes.single_pods.everywhere()
             if target.kind == "node":
+                if all(node.name != target.name for node in nodes):  # a name that nobody bears has no pods either
+                    return Look(Answer.UNKNOWN, f"there is no node {target.name}")
                 nodes = tuple(node for node in nodes if node.name != target.name)
                 wanted = [pod for pod in everywhere if pod.node == target.name and not (pod.stays or pod.terminating)]
             else:

@@ -138,6 +138,7 @@ async def test_without_room_elsewhere_nothing_is_begun(stage: Stage) -> None:
     assert refused.value.code == "no_room_elsewhere"
     assert (await ask(stage, "room_elsewhere", target)).answer is Answer.NO
     workload = stage.target("checkout")
+    assert (await ask(stage, "room_elsewhere", node_target("nobody"))).answer is Answer.UNKNOWN
     assert (await ask(stage, "room_elsewhere", workload)).answer is Answer.YES
     assert (await ask(stage, "room_elsewhere", workload, pods=20)).answer is Answer.NO
     assert not await closed(stage, target)

@@ -73,6 +73,16 @@ async def test_what_would_not_help_is_refused(stage: Stage, params: Any, code: s
     assert (refused.value.code, await bounds_of(stage)) == (code, (2, 5))
 
 
+async def test_what_was_above_a_playbooks_most_comes_back(stage: Stage) -> None:
+    bounds = await on(stage, max=9)
+    await write(stage, {"maxReplicas": 5000})
+    plan = await bounds.do()
+    undo = await bounds.undo_plan(plan)
+    assert undo is not None
+    await bounds.apply(undo, SECOND)
+    assert await bounds_of(stage) == (2, 5000)
+
+
 async def test_a_workload_must_have_exactly_one(stage: Stage) -> None:
     target = await up(stage, "Deployment")
     bounds = await Doing.on(stage, BOUNDS, target, **RAISE)

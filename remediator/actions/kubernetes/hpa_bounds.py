@@ -179,8 +179,8 @@ class HpaBounds:
             one.owns(*field) and one.name != FIELD_MANAGER for one in bounds.managers
         ):
             return None
-        absolute = {"min" if params.side == "minimum" else "max": before, "scaled_object": params.scaled_object}
-        return _plan(plan.target, found, Params.model_validate(absolute), before, mark=intent_id)
+        # With the parameters of the step: as a parameter, what was there before may be more than a playbook may ask for.
+        return _plan(plan.target, found, params, before, mark=intent_id)
 
 
 def _plan(target: Target, found: Found, params: Params, wanted: int, *, mark: str | None = None) -> Plan:

@@ -165,7 +165,7 @@ def _is_fenced(listed: str | None) -> bool:
     """Whichever instance it is. What cannot be read counts as fenced."""
     try:
         return listed is not None and json.loads(listed) != []
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
 
 

@@ -27,8 +27,13 @@ def requirement_holds(requirement: Mapping[str, Any], labels: Mapping[str, str])
         case "DoesNotExist":
             return value is None
         case "Gt":
-            return value is not None and int(value) > int(values[0])
+            return _is_number(value) and int(value or 0) > int(values[0])
         case "Lt":
-            return value is not None and int(value) < int(values[0])
+            return _is_number(value) and int(value or 0) < int(values[0])
         case operator:
             raise ValueError(f"unknown operator {operator!r}")
+
+
+def _is_number(value: str | None) -> bool:
+    """Of a label, which holds any text: what is no number is neither more nor less, as the scheduler has it."""
+    return value is not None and value.isascii() and value.removeprefix("-").isdecimal()

@@ -6,7 +6,7 @@ import pytest
 
 from remediator.clients.kubernetes.selectors import requirement_holds, selects
 
-LABELS = {"app": "checkout", "tier": "web", "generation": "3"}
+LABELS = {"app": "checkout", "tier": "web", "generation": "3", "rack": "a7"}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,8 @@ def test_all_of_it_must_hold(selector: dict[str, Any] | None, chosen: bool) -> N
 @pytest.mark.parametrize(("operator", "holds"), [("Gt", True), ("Lt", False)])
 def test_node_affinities_compare_numbers(operator: str, holds: bool) -> None:
     assert requirement_holds({"key": "generation", "operator": operator, "values": ["2"]}, LABELS) is holds
-    assert not requirement_holds({"key": "missing", "operator": operator, "values": ["2"]}, LABELS)
+    for key in ("missing", "rack"):
+        assert not requirement_holds({"key": key, "operator": operator, "values": ["2"]}, LABELS)
 
 
 def test_an_operator_that_nobody_knows_is_no_answer() -> None:
