@@ -34,9 +34,15 @@ _PATTERNS = tuple(
         (r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}", rf"\1{REDACTED}"),
         (rf"(?im)((?:^|[\s\"'])--?{_KEY}(?:\s*=\s*|\s+)){_VALUE}", rf"\1{REDACTED}"),
         (rf"(?i)({_KEY}\s*(?:=>|:=|[:=])\s*){_VALUE}", rf"\1{REDACTED}"),
+        (rf"(?i)(\b(?:[\w.-]*[_.-])?(?:pass|sig)(?:\"|'|\\)*\s*(?:=>|:=|[:=])\s*){_VALUE}", rf"\1{REDACTED}"),
+        (rf"(?i)(<[\w:.-]*{_TELLING_WORD}[\w:.-]*(?:\s[^<>\n]*)?>)[^<\n]+", rf"\1{REDACTED}"),
+        (r"(?i)(://hooks\.slack\.com/(?:services|workflows|triggers)/)[^\s'\"]+", rf"\1{REDACTED}"),
         (r"\beyJ[\w-]{10,}(?:\.[\w-]+)*", REDACTED),
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}", REDACTED),
-        (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[a-z]-|[sr]k_live_|hf_|AIza|SG\.)[\w.-]{12,}", REDACTED),
+        (
+            r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[a-z]-|[sr]k_live_|sk-(?:proj|ant|svcacct)-|hf_|AIza|SG\.)[\w.-]{12,}",
+            REDACTED,
+        ),
     )
 )
 

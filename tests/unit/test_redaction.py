@@ -43,6 +43,12 @@ KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq0\nq83vEjXyQw2c1mJZhu
         f"DefaultEndpointsProtocol=https;AccountKey={SECRET}==;",
         f"\x1b[36mpassword\x1b[0m=\x1b[35m{SECRET}\x1b[0m",
         f"token = '''{SECRET}",
+        f"smtp_pass={SECRET}",
+        f'{{"pass": "{SECRET}"}}',
+        f"https://acct.blob.example.net/c/b?sv=2024&sig={SECRET}%3D&se=1",
+        f"<db:password type='text'>{SECRET}</db:password>",
+        f"POST https://hooks.slack.com/services/T0/B0/{SECRET} 200",
+        f"using sk-proj-{SECRET}abcdef",
     ],
 )
 def test_a_secret_does_not_stay(text: str) -> None:
