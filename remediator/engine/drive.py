@@ -245,8 +245,8 @@ class Drive:
             await self._event(tx, "needs_person", f"a person is needed: {self._cursor.note}", now)
             await self._judge(tx, now)
         log.warning("run_needs_person", question=self._cursor.question, reason=self._cursor.note)
+        self._tools.on_page()  # first: the cluster may take its time over an event
         await self._told_there.asks(self._cursor)
-        self._tools.on_page()
         return None
 
     async def _tell(self, event: Event, said: str) -> Command | None:
