@@ -21,8 +21,12 @@ async def of_clusters(
     """What is wrong, and what will be once a playbook may do more than propose.
 
     Raises:
-        ConfigError: a kubeconfig or service account cannot be used.
+        ConfigError: a kubeconfig or service account cannot be used, or there is no cluster to ask: nothing asked is nothing good.
     """
+    if not settings.clusters:
+        raise ConfigError(
+            "settings clusters", None, "--cluster has no cluster to ask", "settings that name one; --config"
+        )
     timeout_s = settings.timings.request.total_seconds()
     async with AsyncExitStack() as stack:
         clients: dict[str, KubernetesClient] = {}

@@ -40,6 +40,13 @@ def test_drafts_are_not_asked_of_clusters(invoke: Invoke) -> None:
     assert done.exit_code == 2 and "--drafts" in done.stderr
 
 
+def test_no_cluster_to_ask_is_no_good_answer(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "remediator.yaml").unlink(missing_ok=True)
+    done = invoke("check", str(ROOT / "playbooks"), "--cluster")
+    assert done.exit_code == 1
+    assert "no cluster to ask" in done.stdout + done.stderr
+
+
 def test_every_problem_is_printed_with_file_and_line(invoke: Invoke, tmp_path: Path) -> None:
     folder = tmp_path / "playbooks"
     folder.mkdir()
