@@ -66,7 +66,12 @@ async def complete(
             now=now,
             without=own_run,
         )
+        if any(step.for_ is not None for remedy in playbook.remedies for step in remedy.steps):
+            # Two changes for a time on one thing would not unwind: the later one would look like somebody having written since.
+            busy += await locks.to_be_put_back(connection, mode=mode, target=target, without=own_run)
     standing = await pauses.covering(connection, playbook.name, target)
+    for moved in moved_by(target, survey.remedy):  # a drain also does something to those whose pods it moves
+        standing += await pauses.covering(connection, playbook.name, moved)
     return Facts(
         now=now,
         episode=EpisodeFacts(
@@ -126,15 +131,22 @@ def own_ground_moved(settings: Settings, target: Target | None, remedy: RemedyFa
 
     Pods of kube-system are not asked about here: a drain refuses them by itself, unless its playbook accepts that by name.
     """
-    moves = [] if target is None or remedy is None else [one for plan in remedy.plans for one in plan.moves]
-    for namespace, _, name in (one.partition("/") for one in moves):
-        if target is None or namespace in _ALWAYS_OWN:
-            continue
-        for kind in WORKLOAD_KINDS:
-            found = own_ground(settings, Target.kubernetes(target.place, namespace, kind, name))
-            if found is not None:
-                return f"{found}, whose pods it would move"
+    for moved in moved_by(target, remedy):
+        if moved.namespace not in _ALWAYS_OWN and (found := own_ground(settings, moved)) is not None:
+            return f"{found}, whose pods it would move"
     return None
+
+
+def moved_by(target: Target | None, remedy: RemedyFacts | None) -> tuple[Target, ...]:
+    """What the plans take pods from beside their target: every workload that may be meant, as the kind is not told."""
+    if target is None or remedy is None:
+        return ()
+    named = (one.partition("/") for plan in remedy.plans for one in plan.moves)
+    return tuple(
+        Target.kubernetes(target.place, namespace, kind, name)
+        for namespace, _, name in named
+        for kind in WORKLOAD_KINDS
+    )
 
 
 async def known(

@@ -71,5 +71,22 @@ async def in_the_way(connection: AsyncConnection, *, mode: str, target: Target, 
     return tuple(sorted(active | set(await holders(connection, mode=mode, target=target, without=without))))
 
 
+async def to_be_put_back(
+    connection: AsyncConnection, *, mode: str, target: Target, without: str | None
+) -> tuple[str, ...]:
+    """Scheduled reverses of changes that were made to the target for a time, but for those of the run that asks (S39)."""
+    query = select(runs.c.id, runs.c.playbook, runs.c.target, runs.c.state, runs.c.cursor).where(
+        and_(runs.c.mode == mode, runs.c.target == str(target), runs.c.state == "scheduled")
+    )
+    found = (await connection.execute(query)).all()
+    return tuple(
+        sorted(
+            _told(row.id, row.playbook, row.target, row.state)
+            for row in found
+            if without is None or row.cursor["reverses"] != without
+        )
+    )
+
+
 def _told(run_id: str, playbook: str, target: str, state: str) -> str:
     return f"{run_id} of {playbook} on {target} ({state})"

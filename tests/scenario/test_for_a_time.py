@@ -137,3 +137,22 @@ async def test_one_that_fails_pages_a_person_though_the_alert_is_long_over(tmp_p
             [page] = await service.until(world.pagerduty.open, what="somebody is paged")
             assert reverse.id in str(page.payload)
             assert replicas(service) == 4
+
+
+async def test_a_second_change_for_a_time_waits_until_the_first_is_put_back(tmp_path: Path) -> None:
+    """Else neither would unwind: each later one would look like somebody having written since."""
+    longer = FOR_A_TIME.replace("for: 2s", "for: 1h").replace("autonomy: act", "autonomy: act\nguards: {cooldown: 0s}")
+    async with World(speed=4) as world:
+        await scaled(world)
+        async with running(tmp_path, longer, world=world) as service:
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+            reverse = await scheduled(service)
+            await service.ended(1)
+            await service.alert(firing(namespace="shop", deployment="checkout", pod="another"), group_key="another")
+
+            async def denied() -> bool:
+                _, found = await service.api("GET", "decisions")
+                return any(reverse.id in str(one) and "target_busy" in str(one) for one in found["decisions"])
+
+            await service.until(denied, what="the second is denied")
+            assert replicas(service) == 4
