@@ -26,7 +26,7 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	@echo "make test: the whole suite with $(WORKERS) workers; takes some minutes"
 	@$(BIN)/python -m tests.controlplane.build & build=$$!; trap 'kill $$build 2>/dev/null' EXIT INT TERM; \
-		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-profile=deep
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --hypothesis-profile=deep
 
 # Without the simulated world's own tests: they live in its time.
 test-fast: $(VENV)/.ready

@@ -58,6 +58,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("real") is not None)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A runner that forgets the groups would run beside each other what must not."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
+            raise pytest.UsageError(f"{item.nodeid}: this pytest-xdist does not group tests under this pytest")
+
+
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, object] | None:
     """`not run` is a word of its own in the last line, not one skipped test more."""
     if was_not_run(report) is not None:
