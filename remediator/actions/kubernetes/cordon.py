@@ -11,14 +11,13 @@ from remediator.actions.kubernetes.node_service import (
     cordon_plan,
     is_cordoned,
     landed_by_mark,
-    present_of,
     refuse_one_too_many,
     uncordon_plan,
+    write_mark,
 )
-from remediator.actions.kubernetes.write_once import Dependencies, write_once
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.names import RESOURCES
-from remediator.clients.kubernetes.node import Node, cordon_body
+from remediator.clients.kubernetes.node import cordon_body
 from remediator.clients.permissions import Permission
 from remediator.conditions.base import Look
 from remediator.runs.plan import Plan
@@ -56,19 +55,8 @@ class Cordon:
         return cordon_plan(target, node, params.model_dump(mode="json"))
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
-        async def present(node: Node) -> Dependencies:
-            return present_of(node)
-
-        async def write(node: Node) -> Applied:
-            await ctx.kubernetes.nodes.patch(plan.target, cordon_body(node.resource_version, intent_id))
-            return Applied(plan.summary, {})
-
-        return await write_once(
-            plan,
-            read=lambda: ctx.kubernetes.nodes.read(plan.target),
-            present=present,
-            marked=lambda node: node.cordoned_by == intent_id,
-            write=write,
+        return await write_mark(
+            ctx, plan, intent_id, body=cordon_body, marked=lambda node: node.cordoned_by == intent_id
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:

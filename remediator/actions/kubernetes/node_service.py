@@ -1,12 +1,13 @@
 """Taking a node out of service and putting it back: the plans, which undo each other, and how many nodes may be out at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
 
-from remediator.actions.base import ActionContext, ActionParams, PlanRefusedError, answer_of
+from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.actions.kubernetes.fresh_write import SHOWN_INTENT, SHOWN_VERSION
+from remediator.actions.kubernetes.write_once import Dependencies, write_once
 from remediator.answers import Answer
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.marks import INTENT
@@ -52,16 +53,6 @@ def refuse_one_too_many(node: Node, nodes: Iterable[Node], params: OutOfServiceP
         raise PlanRefusedError("last_node", f"no other node of {params.pool or 'the cluster'} would be left in service")
 
 
-def present_of(node: Node) -> Mapping[str, Any]:
-    """What plans of cordon and uncordon may depend on."""
-    return {
-        "uid": node.uid,
-        "unschedulable": node.unschedulable,
-        "cordoned_by": node.cordoned_by,
-        "intent": node.intent,
-    }
-
-
 def cordon_plan(target: Target, node: Node, params: Mapping[str, Any], *, after: str | None = None) -> Plan:
     """``after``: the intent whose uncordon this undoes."""
     depends_on: dict[str, Any] = {"uid": node.uid, "unschedulable": False}
@@ -93,6 +84,33 @@ def uncordon_plan(target: Target, node: Node, params: Mapping[str, Any]) -> Plan
         fidelity=Fidelity.SERVER,
         summary=f"uncordon node {node.name}{whose}: pods may be placed there again",
         params=params,
+    )
+
+
+async def write_mark(
+    ctx: ActionContext,
+    plan: Plan,
+    intent_id: str,
+    *,
+    body: Callable[[str, str], dict[str, Any]],
+    marked: Callable[[Node], bool],
+) -> Applied:
+    """Apply either plan; ``body`` takes the node's version and the intent. Safe to repeat: a node that is ``marked`` is left."""
+
+    async def present(node: Node) -> Dependencies:
+        return {
+            "uid": node.uid,
+            "unschedulable": node.unschedulable,
+            "cordoned_by": node.cordoned_by,
+            "intent": node.intent,
+        }
+
+    async def write(node: Node) -> Applied:
+        await ctx.kubernetes.nodes.patch(plan.target, body(node.resource_version, intent_id))
+        return Applied(plan.summary, {})
+
+    return await write_once(
+        plan, read=lambda: ctx.kubernetes.nodes.read(plan.target), present=present, marked=marked, write=write
     )
 
 

@@ -12,13 +12,12 @@ from remediator.actions.kubernetes.node_service import (
     cordon_plan,
     is_cordoned,
     landed_by_mark,
-    present_of,
     uncordon_plan,
+    write_mark,
 )
-from remediator.actions.kubernetes.write_once import Dependencies, write_once
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.names import RESOURCES
-from remediator.clients.kubernetes.node import Node, uncordon_body
+from remediator.clients.kubernetes.node import uncordon_body
 from remediator.clients.permissions import Permission
 from remediator.conditions.base import Look
 from remediator.runs.plan import Plan
@@ -60,20 +59,7 @@ class Uncordon:
         return uncordon_plan(target, node, params.model_dump(mode="json"))
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
-        async def present(node: Node) -> Dependencies:
-            return present_of(node)
-
-        async def write(node: Node) -> Applied:
-            await ctx.kubernetes.nodes.patch(plan.target, uncordon_body(node.resource_version, intent_id))
-            return Applied(plan.summary, {})
-
-        return await write_once(
-            plan,
-            read=lambda: ctx.kubernetes.nodes.read(plan.target),
-            present=present,
-            marked=lambda node: node.intent == intent_id,
-            write=write,
-        )
+        return await write_mark(ctx, plan, intent_id, body=uncordon_body, marked=lambda node: node.intent == intent_id)
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
         del begun_at  # the mark names the intent itself
