@@ -146,9 +146,9 @@ def firing(
     }
 
 
-def settings_for(world: World, directory: Path, **changes: Any) -> Settings:
-    """Live, short times, everything wired to the world. ``changes`` are dotted keys with ``__`` for the dots."""
-    document = {
+def settings_document(world: World, directory: Path) -> dict[str, Any]:
+    """What stands in the settings file: live, short times, everything wired to the world."""
+    return {
         "mode": "live",
         "listen": {"port": 0},
         "store": {"url": f"sqlite:///{directory}/remediator.sqlite"},
@@ -181,8 +181,12 @@ def settings_for(world: World, directory: Path, **changes: Any) -> Settings:
         },
         "escalation": {"watchdog": None},
     }
+
+
+def settings_for(world: World, directory: Path, **changes: Any) -> Settings:
+    """``settings_document``, read as the program reads it. ``changes`` are dotted keys with ``__`` for the dots."""
     path = directory / "remediator.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.safe_dump(settings_document(world, directory)))
     return load_settings(path, {}, {key.replace("__", "."): value for key, value in changes.items()})
 
 
