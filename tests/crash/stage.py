@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import signal
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from remediator.sandbox.world import World
+from tests.crash.databases import Database, SqliteFile
 from tests.crash.nursery import Kill, Nursery, Victim
 from tests.support.service import API_TOKEN, TOKEN, body, settings_for
 
@@ -33,9 +33,11 @@ class Stage:
         port: int,
         kills: Sequence[Kill],
         changes: Mapping[str, Any],
+        database: Database,
     ) -> None:
         """``kills``: where the first process dies, then the second ...; the one after them lives."""
         self.world = world
+        self.database = database
         self.victims: list[Victim] = []
         self.acknowledged: list[Mapping[str, Any]] = []
         """Alerts of webhooks that were answered 200."""
@@ -44,12 +46,9 @@ class Stage:
         self._session = session
         self._kills = list(kills)
         self.url = f"http://127.0.0.1:{port}"
-        self._overrides = {name.replace("__", "."): value for name, value in changes.items()} | {"listen.port": port}
+        self._overrides = {name.replace("__", "."): value for name, value in changes.items()}
+        self._overrides |= {"listen.port": port, "store.url": database.url}
         settings_for(world, directory, **{name.replace(".", "__"): value for name, value in self._overrides.items()})
-
-    @property
-    def database(self) -> Path:
-        return self._directory / "remediator.sqlite"
 
     @property
     def reached(self) -> list[str]:
@@ -128,13 +127,8 @@ class Stage:
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """What the database file says now, read beside the service; nothing while there is no such table yet."""
-        try:
-            with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=2)) as connection:
-                connection.row_factory = sqlite3.Row
-                return [dict(row) for row in connection.execute(query, values)]
-        except sqlite3.OperationalError:
-            return []
+        """What the store says now, read beside the service; nothing while there is no such table yet."""
+        return self.database.rows(query, *values)
 
     async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 25.0) -> Any:
         """Wait until it is true; returns what it gave. Polls: it looks at another process."""
@@ -170,9 +164,15 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    directory: Path, nursery: Nursery, *, playbooks: Sequence[str], kills: Sequence[Kill] = (), **changes: Any
+    directory: Path,
+    nursery: Nursery,
+    *,
+    playbooks: Sequence[str],
+    kills: Sequence[Kill] = (),
+    database: Database | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Stage]:
-    """A world and a stage on it; nothing is started yet."""
+    """A world and a stage on it; nothing is started yet. ``database`` None: a SQLite file."""
     folder = directory / "playbooks"
     folder.mkdir()
     for number, text in enumerate(playbooks):
@@ -189,6 +189,7 @@ async def staged(
                 port=reserved.getsockname()[1],
                 kills=kills,
                 changes=changes,
+                database=database or SqliteFile(directory / "remediator.sqlite"),
             )
 
 

@@ -89,7 +89,7 @@ async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_o
         assert second.status == 2
         assert second.refused is not None
         assert "another remediator process uses this SQLite file" in second.refused
-        assert str(stage.database) in second.refused
+        assert str(tmp_path / "remediator.sqlite") in second.refused
         assert "PostgreSQL" in second.refused
         await stage.alert(firing("Known"))
         await stage.until(lambda: stage.rows("SELECT id FROM decisions"), "the first one decides")
