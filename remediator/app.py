@@ -111,6 +111,11 @@ class App:
         return self._store
 
     @property
+    def owner(self) -> str:
+        """What stands in the claims of this process."""
+        return self._owner
+
+    @property
     def playbooks(self) -> PlaybookWatch:
         """For SIGHUP."""
         return self._watch

@@ -28,11 +28,16 @@ class Victim:
     pid: int = 0
     reached: list[str] = field(default_factory=list)
     dying_at: str | None = None
+    """The point at which it signalled itself as ordered: it dies, or stands still."""
+    owner: str = ""
+    """What stands in its claims."""
     refused: str | None = None
     status: int | None = None
     """Exit status as ``subprocess`` tells it: minus the signal's number if it was killed."""
     born: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Event = field(default_factory=asyncio.Event)
+    struck: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has reached its point."""
     exited: asyncio.Event = field(default_factory=asyncio.Event)
 
     def signal(self, number: signal.Signals) -> None:
@@ -54,9 +59,11 @@ class Victim:
                 self.reached.append(told["point"])
             case "dying":
                 self.dying_at = told["point"]
+                self.struck.set()
             case "refused":
                 self.refused = told["message"]
             case "serving":
+                self.owner = told["owner"]
                 self.serving.set()
             case "exited":
                 self.status = told["status"]
@@ -108,9 +115,15 @@ class Nursery:
         overrides: Mapping[str, Any],
         log: Path,
         kill: Kill | None = None,
+        by: signal.Signals = signal.SIGKILL,
+        clock: Path | None = None,
         through: str = "probe",
     ) -> Victim:
-        """Start a service; returns once the process is there. ``through`` "serve": exactly as the command does, without probe."""
+        """Start a service; returns once the process is there.
+
+        ``kill``: where it signals itself, ``by`` which signal. ``clock``: the file that steps its wall clock. ``through`` "serve":
+        exactly as the command does, without probe and clock.
+        """
         victim = Victim(f"victim-{next(self._numbers)}", log)
         self._victims[victim.name] = victim
         order = {
@@ -119,6 +132,8 @@ class Nursery:
             "overrides": dict(overrides),
             "log": str(log),
             "kill": kill,
+            "by": by.value,
+            "clock": None if clock is None else str(clock),
             "as": through,
         }
         assert self._parent.stdin is not None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import aiosqlite  # noqa: F401 - imported late by what uses it; here once for all children
+import asyncpg  # noqa: F401 - the same
 import kubernetes_asyncio  # noqa: F401 - the same
 
 from remediator import logs
@@ -25,6 +26,7 @@ from remediator.app import App, serve
 from remediator.errors import ConfigError
 from remediator.settings import Settings, load_settings
 from remediator.store.dialect import migrate
+from tests.crash.stepped_clock import SteppedClock
 
 _EVENTS_FD = 1
 
@@ -103,11 +105,12 @@ def _be_victim(order: dict[str, Any], inherited: tuple[int, int]) -> NoReturn:
 
 
 async def _service(settings: Settings, order: dict[str, Any]) -> int:
-    """As ``remediator.app.serve``, with a probe."""
+    """As ``remediator.app.serve``, with a probe and a clock that can be stepped."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with App(settings, probe=_kill_at(order["name"], order["kill"])) as app:
-        _tell(order["name"], "serving")
+    clock = None if order["clock"] is None else SteppedClock(Path(order["clock"]))
+    async with App(settings, clock=clock, probe=_struck_at(order["name"], order["kill"], order["by"])) as app:
+        _tell(order["name"], "serving", owner=app.owner)
         waits = [asyncio.create_task(event.wait()) for event in (stopping, app.failed)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -115,7 +118,8 @@ async def _service(settings: Settings, order: dict[str, Any]) -> int:
         return 1 if app.failed.is_set() else 0
 
 
-def _kill_at(name: str, kill: list[Any] | None) -> Callable[[str], None]:
+def _struck_at(name: str, kill: list[Any] | None, by: int) -> Callable[[str], None]:
+    """A probe that signals its own process at a point, the first time that it is reached so often."""
     reached: Counter[str] = Counter()
 
     def probe(point: str) -> None:
@@ -123,7 +127,7 @@ def _kill_at(name: str, kill: list[Any] | None) -> Callable[[str], None]:
         _tell(name, "reached", point=point)
         if kill is not None and kill == [point, reached[point]]:
             _tell(name, "dying", point=point)
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
 
     return probe
 
