@@ -35,7 +35,7 @@ meta = Table(
         "key",
         Text,
         primary_key=True,
-        comment="mode, live_since, alive_at, active_set ...",
+        comment="mode, live_since, active_set ...",
     ),
     Column("value", Json, nullable=False, comment="JSON value"),
 )
@@ -391,6 +391,13 @@ runs = Table(
         nullable=False,
         comment="the frozen playbook with its format version (S22)",
     ),
+    Column(
+        "needs",
+        Text,
+        nullable=False,
+        server_default="snapshot/1",
+        comment="formats that whoever claims it must know: of the snapshot and of each action (S22)",
+    ),
     Column("target", Text, nullable=False, comment="canonical target"),
     Column("source", Text, nullable=False, comment="source of the episode"),
     Column(
@@ -719,4 +726,31 @@ playbook_sets = Table(
     Column("hash", Text, primary_key=True, comment="of every playbook's revision"),
     Column("loaded_at", Instant, nullable=False, comment="first time seen"),
     Column("playbooks", Json, nullable=False, comment="name -> revision"),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Text, primary_key=True, comment="own_..., one per start of a process; the owner of claims and duties"),
+    Column("name", Text, nullable=False, comment="host name, or settings.replica: what people call it"),
+    Column("mode", Text, nullable=False, comment="S21; all that live have the same"),
+    Column("node", Text, comment="node that it runs on (settings.own_node), for S12"),
+    Column("started_at", Instant, nullable=False, comment="first heartbeat"),
+    Column("seen_at", Instant, nullable=False, comment="last heartbeat, by the store's clock"),
+    Column(
+        "lease_until", Instant, nullable=False, comment="until when it counts as alive; now, when it has left by itself"
+    ),
+    Column("set_hash", Text, comment="set of playbooks that it has loaded (S22)"),
+    Column("knows", Json, nullable=False, comment="formats that it can carry out, as in runs.needs (S22)"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True, comment="decider, courier ...: what only one replica does at a time"),
+    Column("owner", Text, comment="replica that has it; null: free"),
+    Column("lease_until", Instant, comment="until when, by the store's clock; renewed with the heartbeat"),
+    Column(
+        "fence", Integer, nullable=False, comment="raised whenever it is taken; each of its transactions asks for it"
+    ),
 )

@@ -1,0 +1,76 @@
+"""Who lives: a row for each process that uses the store, written with its heartbeat."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.store.dialect import insert
+from remediator.store.schema import replicas
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a replica says of itself."""
+
+    id: str
+    name: str
+    mode: str
+    node: str | None
+    set_hash: str | None
+    knows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRow:
+    """A replica that lives."""
+
+    id: str
+    name: str
+    mode: str
+    node: str | None
+    started_at: datetime
+    set_hash: str | None
+    knows: Sequence[str]
+
+
+_COLUMNS = tuple(replicas.c[name] for name in ReplicaRow.__slots__)
+
+
+async def beat(tx: AsyncConnection, card: Card, *, now: datetime, lease_until: datetime) -> None:
+    """It lives, and this is what it says of itself now."""
+    said = asdict(card) | {"seen_at": now, "lease_until": lease_until}
+    statement = insert(replicas).values(**said, started_at=now)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
+
+
+async def leave(tx: AsyncConnection, replica_id: str, now: datetime) -> None:
+    """It stops by itself. Its row stays for a while: it says when the engine was last alive."""
+    await tx.execute(update(replicas).where(replicas.c.id == replica_id).values(lease_until=now, set_hash=None))
+
+
+async def living(connection: AsyncConnection, now: datetime, *, without: str = "") -> list[ReplicaRow]:
+    """Replicas whose lease is not over, oldest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(and_(replicas.c.lease_until > now, replicas.c.id != without))
+        .order_by(replicas.c.started_at, replicas.c.id)
+    )
+    return [ReplicaRow(**row._mapping) for row in await connection.execute(query)]
+
+
+async def last_seen_at(connection: AsyncConnection) -> datetime | None:
+    """When any replica last gave a sign of life; None when none ever did."""
+    found: datetime | None = await connection.scalar(select(func.max(replicas.c.seen_at)))
+    return found
+
+
+async def forget(tx: AsyncConnection, *, seen_before: datetime) -> list[str]:
+    """Delete the rows of those that were last seen before this. Returns their names."""
+    gone = replicas.c.seen_at < seen_before
+    names = list((await tx.execute(select(replicas.c.name).where(gone))).scalars())
+    if names:
+        await tx.execute(delete(replicas).where(gone))
+    return names
