@@ -27,6 +27,7 @@ from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clock import Clock, SystemClock
 from remediator.conditions import CONDITIONS
+from remediator.engine import loop_watch
 from remediator.engine.alarm import Alarm
 from remediator.engine.courier import Courier
 from remediator.engine.decider import Decider
@@ -282,6 +283,7 @@ class App:
 
         # Stopped in reverse: the server first, so that nobody is refused who could still be answered.
         await lease.renew()
+        self._loop("loop watch", loop_watch.run(clock, metrics))
         self._loop("escalator", escalator.run())
         self._loop("reconciler", reconciler.run())
         self._loop("playbooks", self._watch.run())
@@ -322,7 +324,7 @@ class App:
         self._cleanups.push_async_callback(end)
 
     async def _open_store(self) -> Store:
-        store = await open_store(self.settings.store.url, probe=self._probe)
+        store = await open_store(self.settings.store.url, probe=self._probe, observe=self.metrics.transaction)
         self._cleanups.push_async_callback(store.close)
         return store
 

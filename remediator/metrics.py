@@ -85,7 +85,21 @@ class Metrics:
         self.queue_depth = Gauge("remediator_queue_depth", "Rows or requests waiting.", ["queue"], registry=registry)
         self.commit_duration = Histogram(
             "remediator_commit_duration_seconds",
-            "One transaction of the writer.",
+            "One write transaction, from its turn to its end.",
+            ["kind"],
+            buckets=_DOOR_BUCKETS,
+            registry=registry,
+        )
+        self.commit_wait = Histogram(
+            "remediator_commit_wait_seconds",
+            "How long a write transaction waited for its turn.",
+            ["kind"],
+            buckets=_DOOR_BUCKETS,
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "remediator_loop_lag_seconds",
+            "How late the event loop was to do what was due.",
             buckets=_DOOR_BUCKETS,
             registry=registry,
         )
@@ -127,6 +141,11 @@ class Metrics:
         """Say which mode is in force, and only that one."""
         self.mode_info.clear()
         self.mode_info.labels(mode=mode).set(1)
+
+    def transaction(self, kind: str, waited_s: float, took_s: float) -> None:
+        """One write transaction is over."""
+        self.commit_wait.labels(kind=kind).observe(waited_s)
+        self.commit_duration.labels(kind=kind).observe(took_s)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format, to be served as ``content_type``."""

@@ -14,7 +14,6 @@ from remediator.alerts.payload import Rejected
 from remediator.alerts.severity import Severity
 from remediator.clock import Clock
 from remediator.errors import StoreUnavailableError
-from remediator.metrics import Metrics
 from remediator.store import inbox
 from remediator.store.database import Store, Tx
 from remediator.store.fold import Arrival, Taken
@@ -43,7 +42,6 @@ class GroupCommit:
         *,
         store: Store,
         clock: Clock,
-        metrics: Metrics,
         severity_of: Callable[[Mapping[str, str]], Severity],
         timeout_s: float,
         on_stored: Stored,
@@ -51,7 +49,6 @@ class GroupCommit:
         """``on_stored`` hears of every commit; it must not block."""
         self._store = store
         self._clock = clock
-        self._commit_duration = metrics.commit_duration
         self._severity_of = severity_of
         self._timeout_s = timeout_s
         self._on_stored = on_stored
@@ -187,11 +184,8 @@ class GroupCommit:
             self._on_stored([(arrival, whole)])
 
     async def _transaction(self, arrivals: Sequence[Arrival]) -> list[Taken]:
-        began = self._clock.boottime()
         async with self._store.begin_lean(Tx.INTAKE) as writer:
-            answers = await inbox.take_in(writer, arrivals, self._severity_of)
-        self._commit_duration.observe(self._clock.boottime() - began)
-        return answers
+            return await inbox.take_in(writer, arrivals, self._severity_of)
 
     def _fail(self, refused: Sequence[_Waiting], reason: str) -> None:
         self.trouble = reason

@@ -72,7 +72,6 @@ class Intake:
         self._writer = GroupCommit(
             store=store,
             clock=clock,
-            metrics=metrics,
             severity_of=partial(severity_of, values=severities),
             timeout_s=commit_timeout.total_seconds(),
             on_stored=self._stored,

@@ -29,6 +29,9 @@ Connection: TypeAlias = AsyncConnection
 Probe = Callable[[str], None]
 """Called with the name of each point at which a crash is interesting; the crash tests kill the process in it."""
 
+Observe = Callable[[str, float, float], None]
+"""Called after each write transaction: its label, the seconds that it waited for its turn, the seconds that it then took."""
+
 
 class Tx(Enum):
     """Every kind of write transaction: its name, and its priority (smaller first)."""
@@ -45,6 +48,8 @@ class Tx(Enum):
     DECIDE = ("decide", 1)
     SETTLE_DOUBT = ("settle_doubt", 1)
     MARK = ("mark", 1)
+    TAKE_DUTY = ("take_duty", 1)
+    LEAVE = ("leave", 1)
     INTAKE = ("intake", 2)
 
     @property
@@ -69,12 +74,14 @@ class Store:
         reader: AsyncEngine,
         lock_fd: int | None,
         probe: Probe,
+        observe: Observe,
     ) -> None:
         self._writer = writer
         self._lean = lean
         self._reader = reader
         self._lock_fd = lock_fd
         self._probe = probe
+        self._observe = observe
         self._turn = _PriorityLock()
 
     @asynccontextmanager
@@ -84,7 +91,7 @@ class Store:
         Raises:
             StoreUnavailableError: down, full, locked or read-only; nothing was written.
         """
-        async with self._turn.held(tx.priority):
+        async with self._turn_of(tx):
             with _our_errors():
                 async with self._writer.connect() as connection:
                     transaction = await connection.begin()
@@ -105,7 +112,7 @@ class Store:
         Raises:
             StoreUnavailableError: down, full, locked or read-only; nothing was written.
         """
-        async with self._turn.held(tx.priority):
+        async with self._turn_of(tx):
             with _our_errors():
                 try:
                     await self._lean.begin()
@@ -129,6 +136,17 @@ class Store:
             async with self._reader.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def _turn_of(self, tx: Tx) -> AsyncIterator[None]:
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        async with self._turn.held(tx.priority):
+            began_at = clock()
+            try:
+                yield
+            finally:
+                self._observe(tx.label, began_at - asked_at, clock() - began_at)
+
     async def close(self) -> None:
         """Give everything back. No transaction may be under way."""
         await self._lean.close()
@@ -143,7 +161,11 @@ def _no_probe(point: str) -> None:
     del point
 
 
-async def open_store(url: str, *, probe: Probe = _no_probe) -> Store:
+def _unobserved(label: str, waited_s: float, took_s: float) -> None:
+    del label, waited_s, took_s
+
+
+async def open_store(url: str, *, probe: Probe = _no_probe, observe: Observe = _unobserved) -> Store:
     """Open and migrate ``sqlite:///path`` (one process a file).
 
     Raises:
@@ -166,6 +188,7 @@ async def open_store(url: str, *, probe: Probe = _no_probe) -> Store:
             reader=dialect.reader(path),
             lock_fd=lock_fd,
             probe=probe,
+            observe=observe,
         )
     except BaseException:
         os.close(lock_fd)
