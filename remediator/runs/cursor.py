@@ -1,7 +1,7 @@
 """Where a run stands: a value that fits in one column and says everything that the machine needs to go on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -120,6 +120,11 @@ class Cursor:
         values = {name: getattr(self, name) for name in self.__slots__}
         instants = {name: None if (at := values[name]) is None else at.isoformat() for name in _INSTANTS}
         return values | instants | {"done": list(self.done)}
+
+    def moved(self, step: timedelta) -> Self:
+        """The same cursor after a step of the clock (S28)."""
+        instants = {name: None if (at := getattr(self, name)) is None else at + step for name in _INSTANTS}
+        return replace(self, **instants)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

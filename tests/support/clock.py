@@ -17,12 +17,17 @@ class ManualClock:
     def __init__(self, start: datetime = T0) -> None:
         self._start = start
         self._elapsed_s = 0.0
+        self._stepped = timedelta(0)
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._count = 0
         self._slept = asyncio.Event()
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._elapsed_s)
+        return self._start + self._stepped + timedelta(seconds=self._elapsed_s)
+
+    def step(self, by: timedelta) -> None:
+        """The calendar is wrong by so much more; what really passes is not touched."""
+        self._stepped += by
 
     def boottime(self) -> float:
         return 1000.0 + self._elapsed_s
