@@ -6,7 +6,7 @@ later one fails, its sender is told so and sends again, and S2 makes that harmle
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -95,8 +95,12 @@ class Intake:
         finally:
             self._inside -= 1
 
-    async def take_fetched(self, source: str, receiver: str, alerts: Sequence[Alert]) -> Counts:
-        """Store firing alerts that Alertmanager's API showed, as if they had been delivered.
+    async def take_fetched(
+        self, source: str, receiver: str, alerts: Sequence[Alert], *, watch_until: datetime | None = None
+    ) -> Counts:
+        """Store alerts that Alertmanager's API showed, or showed to be over, as if they had been delivered.
+
+        With ``watch_until`` what they open is only watched until then, unless a delivery or the API shows it again (S29).
 
         Raises:
             StoreUnavailableError: not all are stored; fetch again later.
@@ -105,7 +109,7 @@ class Intake:
         counts = _zero()
         for at in range(0, len(alerts), _SLICE):
             part = self._arrival(source, envelope, alerts[at : at + _SLICE], delivery_id=None, packed=None)
-            _add(counts, await self._writer.store(part))
+            _add(counts, await self._writer.store(part._replace(watch_until=watch_until)))
         return counts
 
     async def too_large(self, source: str, size: int | None, limit: int, receiver: str) -> None:

@@ -43,6 +43,8 @@ class Arrival(NamedTuple):
     """None for alerts that were fetched from Alertmanager's API."""
     packed: Callable[[], bytes] | None
     """The body, packed; None when an earlier part of the same delivery has stored it."""
+    watch_until: datetime | None = None
+    """What it opens is not confirmed and decided only then, unless it is seen once more before (S29); None: confirmed, decided at once."""
 
 
 @dataclass(slots=True)
@@ -165,12 +167,13 @@ class Fold:
         episode.last_received_at = now
         tombstone = step.opens and step.timeline.state is State.CLOSED
         due = (changed and not tombstone) or step.effect is Effect.DOUBTFUL
-        if confirms(before, sighting, now):
+        if arrival.watch_until is None and confirms(before, sighting, now):
             stale = episode.confirmed_at is None or now - episode.confirmed_at > CONFIRMATION_LASTS
             due = due or (stale and episode.decide_again_at is not None)
             episode.confirmed_at = now
-        if due and (episode.decide_again_at is None or episode.decide_again_at > now):
-            episode.decide_again_at = now
+        look_at = arrival.watch_until or now
+        if due and (episode.decide_again_at is None or episode.decide_again_at > look_at):
+            episode.decide_again_at = look_at
             episode.changed = True
         if changed:
             episode.changed = True
