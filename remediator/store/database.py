@@ -5,22 +5,21 @@ reading. Writers wait in order of ``Tx.priority``, so that a storm of alerts nev
 """
 
 import asyncio
-import fcntl
 import heapq
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.clock import Clock
 from remediator.errors import ConfigError, StoreUnavailableError
-from remediator.store import dialect
+from remediator.store import sqlite
+from remediator.store.dialect import Database
 from remediator.store.lean import LeanWriter
 
 Connection: TypeAlias = AsyncConnection
@@ -31,6 +30,10 @@ Probe = Callable[[str], None]
 
 Observe = Callable[[str, float, float], None]
 """Called after each write transaction: its label, the seconds that it waited for its turn, the seconds that it then took."""
+
+
+_TURN_WITHIN_S = 10.0
+"""Who waits longer is told that the store is unavailable: behind a store that says nothing everybody would wait for everybody."""
 
 
 class Tx(Enum):
@@ -48,8 +51,8 @@ class Tx(Enum):
     DECIDE = ("decide", 1)
     SETTLE_DOUBT = ("settle_doubt", 1)
     MARK = ("mark", 1)
-    TAKE_DUTY = ("take_duty", 1)
-    LEAVE = ("leave", 1)
+    MOVE_CLOCK = ("move_clock", 0)
+    DUTY = ("duty", 1)
     INTAKE = ("intake", 2)
 
     @property
@@ -66,63 +69,65 @@ class Tx(Enum):
 class Store:
     """A database and its door. Build it with ``open_store``."""
 
-    def __init__(
-        self,
-        *,
-        writer: AsyncEngine,
-        lean: LeanWriter,
-        reader: AsyncEngine,
-        lock_fd: int | None,
-        probe: Probe,
-        observe: Observe,
-    ) -> None:
-        self._writer = writer
-        self._lean = lean
-        self._reader = reader
-        self._lock_fd = lock_fd
+    def __init__(self, database: Database, *, probe: Probe, observe: Observe) -> None:
+        self._database = database
         self._probe = probe
         self._observe = observe
         self._turn = _PriorityLock()
+        self._beat_turn = _PriorityLock()
+        self._hear: list[Callable[[str], None]] = []
+
+    @property
+    def shared(self) -> bool:
+        """Other processes may use it at the same time."""
+        return self._database.shared
 
     @asynccontextmanager
     async def begin(self, tx: Tx) -> AsyncIterator[AsyncConnection]:
         """A write transaction. What it wrote is durable when the block has been left without an exception.
 
+        It waits for nothing but the database within. On a shared store the heartbeat takes no turn: it must write only rows that
+        no other kind of transaction needs at the same time, or wait for them.
+
         Raises:
-            StoreUnavailableError: down, full, locked or read-only; nothing was written.
+            StoreUnavailableError: down, full, locked or read-only. Nothing was written; only when the answer to the commit itself
+                was lost does nobody know. Doing the same again is right in both cases.
         """
-        async with self._turn_of(tx):
-            with _our_errors():
-                async with self._writer.connect() as connection:
-                    transaction = await connection.begin()
+        beat = tx is Tx.HEARTBEAT
+        database = self._database
+        async with self._turn_of(tx) as had:
+            with database.errors():
+                async with database.for_writing(beat=beat) as connection:
                     try:
+                        await database.begin(connection, tx.label, beat=beat)
+                        had()
                         yield connection
-                    except BaseException:
-                        with suppress(DBAPIError):
-                            await transaction.rollback()
+                        self._probe(f"commit.{tx.label}.before")
+                        await connection.commit()
+                        self._probe(f"commit.{tx.label}.after")
+                    except BaseException as error:
+                        await database.give_up(connection, error)
                         raise
-                    self._probe(f"commit.{tx.label}.before")
-                    await transaction.commit()
-                    self._probe(f"commit.{tx.label}.after")
 
     @asynccontextmanager
     async def begin_lean(self, tx: Tx) -> AsyncIterator[LeanWriter]:
         """As ``begin``, without SQLAlchemy between: for what runs at every webhook.
 
         Raises:
-            StoreUnavailableError: down, full, locked or read-only; nothing was written.
+            StoreUnavailableError: as ``begin``.
         """
-        async with self._turn_of(tx):
-            with _our_errors():
+        lean = self._database.lean
+        async with self._turn_of(tx) as had:
+            with self._database.errors():
                 try:
-                    await self._lean.begin()
-                    yield self._lean
+                    await lean.begin(tx.label)
+                    had()
+                    yield lean
                     self._probe(f"commit.{tx.label}.before")
-                    await self._lean.commit()
+                    await lean.commit()
                     self._probe(f"commit.{tx.label}.after")
-                except BaseException:
-                    with suppress(DBAPIError):
-                        await self._lean.rollback()
+                except BaseException as error:
+                    await lean.give_up(error)
                     raise
 
     @asynccontextmanager
@@ -132,29 +137,52 @@ class Store:
         Raises:
             StoreUnavailableError: the database cannot be read.
         """
-        with _our_errors():
-            async with self._reader.connect() as connection:
-                yield connection
+        with self._database.errors():
+            async with self._database.for_reading() as connection:
+                try:
+                    yield connection
+                except BaseException as error:
+                    await self._database.give_up(connection, error)
+                    raise
+
+    async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
+        """The clock that all who share the store have: the server's, or ours where there is no server."""
+        return await self._database.now(connection, clock)
+
+    def on_written(self, callback: Callable[[str], None]) -> None:
+        """Call it with the label of every transaction of other processes, as far as ``listen`` hears of them."""
+        self._hear.append(callback)
+
+    async def listen(self, clock: Clock) -> None:
+        """Hear what other processes commit, until cancelled; returns at once where there can be none. A hint only."""
+
+        def tell(label: str) -> None:
+            for callback in self._hear:
+                callback(label)
+
+        await self._database.listen(tell, clock)
 
     @asynccontextmanager
-    async def _turn_of(self, tx: Tx) -> AsyncIterator[None]:
+    async def _turn_of(self, tx: Tx) -> AsyncIterator[Callable[[], None]]:
+        """Our own turn; what it gives is to be called when the one among all processes is had, too."""
         clock = asyncio.get_running_loop().time
-        asked_at = clock()
-        async with self._turn.held(tx.priority):
-            began_at = clock()
+        asked_at = had_at = clock()
+
+        def had() -> None:
+            nonlocal had_at
+            had_at = clock()
+
+        free = self.shared and tx is Tx.HEARTBEAT
+        async with self._beat_turn.held(0) if free else self._turn.held(tx.priority):
+            had()
             try:
-                yield
+                yield had
             finally:
-                self._observe(tx.label, began_at - asked_at, clock() - began_at)
+                self._observe(tx.label, had_at - asked_at, clock() - had_at)
 
     async def close(self) -> None:
         """Give everything back. No transaction may be under way."""
-        await self._lean.close()
-        await self._writer.dispose()
-        await self._reader.dispose()
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-            self._lock_fd = None
+        await self._database.close()
 
 
 def _no_probe(point: str) -> None:
@@ -165,71 +193,37 @@ def _unobserved(label: str, waited_s: float, took_s: float) -> None:
     del label, waited_s, took_s
 
 
-async def open_store(url: str, *, probe: Probe = _no_probe, observe: Observe = _unobserved) -> Store:
-    """Open and migrate ``sqlite:///path`` (one process a file).
+async def open_store(
+    url: str,
+    *,
+    password_file: Path | None = None,
+    lease: timedelta = timedelta(seconds=30),
+    probe: Probe = _no_probe,
+    observe: Observe = _unobserved,
+) -> Store:
+    """Open and migrate ``sqlite:///path`` (one process a file) or ``postgresql://user@host/database``.
+
+    ``lease`` bounds how long a process that froze in its turn keeps it from the others.
 
     Raises:
-        ConfigError: another process holds the file, its directory cannot be written to, a newer remediator has had it, or the
-            URL names a database that this release does not know.
-        StoreUnavailableError: it cannot be opened.
+        ConfigError: another process holds the file, a newer remediator has had the store, the server refuses us ...: somebody has
+            to change something, and the message says what. It has no password in it.
+        StoreUnavailableError: it cannot be opened at the moment.
     """
-    path = dialect.sqlite_path(url)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock_fd = _lock(path)
-    except OSError as error:
-        remedy = "give it a writable directory on a local disk, or set store.url to another file"
-        raise ConfigError(path, None, f"the store cannot be opened: {error.strerror}", remedy) from None
-    try:
-        await _migrate(path)
-        return Store(
-            writer=dialect.writer(path),
-            lean=dialect.lean_writer(path),
-            reader=dialect.reader(path),
-            lock_fd=lock_fd,
-            probe=probe,
-            observe=observe,
-        )
-    except BaseException:
-        os.close(lock_fd)
-        raise
+    scheme, found, _ = url.partition("://")
+    database: Database
+    if found and scheme == "sqlite":
+        database = await sqlite.open_sqlite(url)
+    elif found and scheme == "postgresql":
+        # Imported late: SQLite needs nothing of it.
+        from remediator.store.postgresql import open_postgresql
 
-
-async def _migrate(path: Path) -> None:
-    try:
-        with _our_errors():
-            await asyncio.to_thread(dialect.migrate, path)
-    except StoreUnavailableError as error:
-        remedy = "free its disk, make it writable or restore it, or set store.url to another file"
-        raise StoreUnavailableError(f"{path}: the store cannot be opened: {error} ({remedy})") from error
-
-
-def _lock(path: Path) -> int:
-    """Hold ``<file>.lock`` for as long as the process lives: a second process would run the same runs twice."""
-    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise ConfigError(
-            path=str(path),
-            line=None,
-            message="another remediator process uses this SQLite file",
-            remedy="stop it, or give each its own store.url; several replicas need PostgreSQL",
-        ) from None
-    return fd
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except (IntegrityError, DataError, ProgrammingError):
-        raise  # a broken promise of ours, a lost race that the caller expects, a value too big: not an unavailable store
-    except DBAPIError as error:
-        raise StoreUnavailableError(str(error.orig).partition("\n")[0]) from error
-    except PoolTimeoutError as error:
-        raise StoreUnavailableError("all connections for reading are busy") from error
+        database = await open_postgresql(url, password_file=password_file, lease_s=lease.total_seconds())
+    else:
+        # Of the address only its scheme is told: there may be a password in it.
+        message = f"{scheme if found else 'this'!r} is not a database that remediator knows"
+        raise ConfigError("store.url", None, message, f"{sqlite.URL} or postgresql://user@host/database")
+    return Store(database, probe=probe, observe=observe)
 
 
 class _PriorityLock:
@@ -246,11 +240,16 @@ class _PriorityLock:
             turn = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (priority, next(self._order), turn))
             try:
-                await turn
+                async with asyncio.timeout(_TURN_WITHIN_S):
+                    await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self._pass_on()
                 raise
+            except TimeoutError:
+                if not turn.cancelled():
+                    self._pass_on()
+                raise StoreUnavailableError(f"no turn to write within {_TURN_WITHIN_S:g} s") from None
         self._held = True
         try:
             yield

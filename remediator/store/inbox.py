@@ -11,7 +11,7 @@ from remediator.ids import new_id
 from remediator.store import fold
 from remediator.store.columns import instant, microseconds, plain_text
 from remediator.store.fold import Arrival, Episode, Fold, Key, Rows, Taken
-from remediator.store.lean import Execute, LeanWriter, insert_rows, select_in, update_rows
+from remediator.store.lean import Execute, LeanWriter
 
 SIZE_LIMIT = -1
 """``deliveries.truncated`` of a body that was over the size limit and not read: everything in it is owed (S3)."""
@@ -50,9 +50,9 @@ async def owe(writer: LeanWriter, source: str, now: datetime, receiver: str, err
     debt = (new_id("dlv"), source, microseconds(now), plain_text(receiver), "", SIZE_LIMIT, 0, pack(b""))
 
     def work(execute: Execute) -> None:
-        insert_rows(execute, "dead_letters", fold.DEAD_LETTER, [letter])
+        execute.insert_rows("dead_letters", fold.DEAD_LETTER, [letter])
         if not execute(_STANDING_DEBT, (SIZE_LIMIT, source, plain_text(receiver))):
-            insert_rows(execute, "deliveries", fold.DELIVERY, [debt])
+            execute.insert_rows("deliveries", fold.DELIVERY, [debt])
 
     await writer.run(work, brief=True)
 
@@ -91,8 +91,10 @@ def _latest(execute: Execute, arrivals: Sequence[Arrival]) -> dict[Key, Episode]
         keys = sorted(fingerprints)
         for at in range(0, len(keys), _AT_ONCE):
             some = keys[at : at + _AT_ONCE]
-            statement = select_in(_LATEST, "episodes", "latest = 1 AND source = ?", "fingerprint", len(some))
-            for row in execute(statement, (source, *some)):
+            latest = execute.select_in(
+                _LATEST, "episodes", flag="latest", where=("source", source), member="fingerprint", of=some
+            )
+            for row in latest:
                 found[source, row[1]] = _episode(*row)
     return found
 
@@ -127,11 +129,11 @@ def _episode(
 
 def _write(execute: Execute, rows: Rows) -> None:
     """Deliveries first (episodes point at them); rows that give up ``latest`` before the ones that take it."""
-    insert_rows(execute, "deliveries", fold.DELIVERY, rows.deliveries)
-    update_rows(execute, "episodes", fold.CHANGE, rows.changes)
-    update_rows(execute, "episodes", fold.REPEAT, rows.repeats)
-    update_rows(execute, "episodes", fold.POINT, rows.points)
-    insert_rows(execute, "episodes", fold.NEW, rows.new)
-    insert_rows(execute, "dead_letters", fold.DEAD_LETTER, rows.dead_letters)
+    execute.insert_rows("deliveries", fold.DELIVERY, rows.deliveries)
+    execute.update_rows("episodes", fold.CHANGE, rows.changes)
+    execute.update_rows("episodes", fold.REPEAT, rows.repeats)
+    execute.update_rows("episodes", fold.POINT, rows.points)
+    execute.insert_rows("episodes", fold.NEW, rows.new)
+    execute.insert_rows("dead_letters", fold.DEAD_LETTER, rows.dead_letters)
     for incident, since in rows.looks.items():
         execute(_LOOK, (microseconds(since), incident, microseconds(since)))

@@ -1,135 +1,49 @@
-"""A transaction without SQLAlchemy between, for what runs at every webhook. SQLite only; PostgreSQL's own comes with its dialect.
+"""A transaction without SQLAlchemy between, for what runs at every webhook. Each database has its own (``sqlite_lean.py``,
+``postgresql_lean.py``)."""
 
-Measured with 32 webhooks a commit: the hops between threads and greenlets of a transaction through SQLAlchemy and aiosqlite cost
-2 ms of the loop, twice what folding and writing the alerts costs. Here BEGIN and COMMIT, which may wait, are one hop each.
-"""
-
-import asyncio
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache
-from itertools import chain
-from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
-
-from sqlalchemy.exc import DBAPIError
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[object, ...]
-Execute: TypeAlias = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
-"""One statement with plain database values (no type of ``columns.py`` is applied), and its rows."""
-
-_ROWS_A_STATEMENT = 100
-_MAX_VALUES = 30_000
-"""SQLite takes 32,766 in one statement."""
 
 
-class LeanWriter:
-    """One more connection, with a thread of its own. Only for whoever holds the writers' turn (``Store``)."""
+class Execute(Protocol):
+    """Statements with plain database values: no type of ``columns.py`` is applied."""
 
-    def __init__(self, path: Path, pragmas: Sequence[str]) -> None:
-        self._path = path
-        self._pragmas = pragmas
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="intake-commit")
-        self._connection: sqlite3.Connection | None = None
+    def __call__(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """One statement, with a ``?`` for each value, and its rows."""
 
-    async def begin(self) -> None:
-        """Take the write lock; waits for other processes as long as ``busy_timeout`` says."""
-        await self._hop(self._begin)
+    def select_in(
+        self,
+        columns: tuple[str, ...],
+        table: str,
+        *,
+        flag: str,
+        where: tuple[str, object],
+        member: str,
+        of: Sequence[str],
+    ) -> list[tuple[Any, ...]]:
+        """Rows with this flag, this value in one column, and one of these in another."""
+
+    def insert_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Many rows with one statement."""
+
+    def update_rows(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Set these columns of the rows whose ``id`` is each tuple's first value; otherwise as ``insert_rows``."""
+
+
+class LeanWriter(Protocol):
+    """Only for whoever holds the writers' turn (``Store``)."""
+
+    async def begin(self, label: str) -> None:
+        """Take the turn; waits for other processes within the database's bounds."""
 
     async def run(self, work: Callable[[Execute], T], *, brief: bool) -> T:
-        """Do the work of the transaction.
-
-        ``brief`` work (up to some ten rows, 30 µs each) is done on the loop: it touches memory only. In the thread it would fight
-        with the loop for Python's lock, and wait up to 5 ms for it after every statement.
-        """
-        if brief:
-            with _as_sqlalchemy():
-                return work(self._execute)
-        return await self._hop(lambda: work(self._execute))
+        """Do the work of the transaction. ``brief``: up to some ten rows."""
 
     async def commit(self) -> None:
-        """On the disk when it returns."""
-        await self._hop(self._open().commit)
+        """Durable when it returns."""
 
-    async def rollback(self) -> None:
-        """Also after a commit whose caller was cancelled: then there is nothing left to roll back."""
-        await self._hop(self._open().rollback)
-
-    async def close(self) -> None:
-        """Give connection and thread back."""
-        if self._connection is not None:
-            await self._hop(self._connection.close)
-            self._connection = None
-        self._thread.shutdown()
-
-    async def _hop(self, call: Callable[[], T]) -> T:
-        with _as_sqlalchemy():
-            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-    def _begin(self) -> None:
-        self._open().execute("BEGIN IMMEDIATE")
-
-    def _execute(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        return self._open().execute(statement, values).fetchall()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # Used by the loop's thread and by ours, never by both at once: one transaction is under way at a time.
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, cached_statements=512
-            )
-            for pragma in self._pragmas:
-                connection.execute(f"PRAGMA {pragma}")
-            self._connection = connection
-        return self._connection
-
-
-@contextmanager
-def _as_sqlalchemy() -> Iterator[None]:
-    """The driver's errors as SQLAlchemy raises them, so that the door knows one kind only."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
-
-
-def select_in(columns: tuple[str, ...], table: str, where: str, member: str, values: int) -> str:
-    """A SELECT with one value for each ``?`` of ``where``, then that many values one of which ``member`` has to be."""
-    return f"SELECT {', '.join(columns)} FROM {table} WHERE {where} AND {member} IN ({', '.join('?' * values)})"  # noqa: S608
-
-
-def insert_rows(execute: Execute, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Many rows with one statement: the driver takes and gives back Python's lock around every row that it binds by itself."""
-    for chunk in _chunks(rows, len(columns)):
-        execute(_insert_text(table, columns, len(chunk)), tuple(chain.from_iterable(chunk)))
-
-
-def update_rows(execute: Execute, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Set these columns of the rows whose ``id`` is each tuple's first value; otherwise as ``insert_rows``."""
-    for chunk in _chunks(rows, len(columns) + 1):
-        execute(_update_text(table, columns, len(chunk)), tuple(chain.from_iterable(chunk)))
-
-
-def _chunks(rows: Sequence[Row], width: int) -> Iterator[Sequence[Row]]:
-    size = min(_ROWS_A_STATEMENT, _MAX_VALUES // width)
-    return (rows[at : at + size] for at in range(0, len(rows), size))
-
-
-@lru_cache(maxsize=1024)
-def _insert_text(table: str, columns: tuple[str, ...], rows: int) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {_values(len(columns), rows)}"  # noqa: S608 - names are ours
-
-
-@lru_cache(maxsize=1024)
-def _update_text(table: str, columns: tuple[str, ...], rows: int) -> str:
-    assignments = ", ".join(f"{column} = given.column{number}" for number, column in enumerate(columns, 2))
-    values = _values(len(columns) + 1, rows)
-    return f"UPDATE {table} SET {assignments} FROM (VALUES {values}) AS given WHERE {table}.id = given.column1"  # noqa: S608
-
-
-def _values(width: int, rows: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return ", ".join([row] * rows)
+    async def give_up(self, error: BaseException) -> None:
+        """Roll back; also after a commit whose caller was cancelled: then there is nothing left to roll back."""

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from remediator.alerts.payload import parse
+from tests.support import intake_connection
 from tests.support.door import SAMPLES, alert, body, door_settings, open_door
 
 OPEN = "SELECT count(*) FROM episodes WHERE state = 'open'"
@@ -129,7 +130,7 @@ async def test_a_bad_alert_becomes_a_dead_letter_and_its_neighbours_are_taken_s3
 async def test_a_poisonous_body_fails_alone(tmp_path: Path) -> None:
     """A year that no column holds is understood by the parser and refused by the driver."""
     async with open_door(tmp_path) as door:
-        door.store._lean._open().execute(  # a trigger stands for any reason why one row cannot be stored
+        intake_connection.of(door.store).execute(  # a trigger stands for any reason why one row cannot be stored
             "CREATE TRIGGER poison BEFORE INSERT ON episodes WHEN new.fingerprint = 'poison' "
             "BEGIN SELECT raise(ABORT, 'no such thing'); END"
         )
@@ -214,7 +215,7 @@ async def test_a_truncated_group_is_stored_and_owed(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_answered_503_with_the_reason_and_is_over_when_there_is_room(tmp_path: Path) -> None:
     async with open_door(tmp_path) as door:
-        database = door.store._lean._open()
+        database = intake_connection.of(door.store)
         [(pages,)] = database.execute("PRAGMA page_count").fetchall()
         database.execute(f"PRAGMA max_page_count = {pages}")
         status, answer = await door.post(group(200))
@@ -231,7 +232,7 @@ async def test_a_store_that_refuses_writes_is_answered_503_and_is_not_ready_unti
     tmp_path: Path,
 ) -> None:
     async with open_door(tmp_path) as door:
-        database = door.store._lean._open()
+        database = intake_connection.of(door.store)
         database.execute("PRAGMA query_only = ON")
         status, answer = await door.post(body(alert("a")))
         assert status == 503

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that ``store.dialect.migrate`` hands in."""
+"""Alembic's entry: runs the migrations on the connection that ``store.migrate`` hands in."""
 
 from alembic import context
 

@@ -44,11 +44,15 @@ async def test_a_file_in_the_place_of_its_directory_is_named(tmp_path: Path) -> 
         await open_store(f"sqlite:///{tmp_path}/file/store.sqlite")
 
 
-async def test_a_store_of_a_newer_release_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("usable_from", ['"9999"', '"later"', "1", None])
+async def test_a_store_of_a_newer_release_is_refused_and_left_as_it_is(tmp_path: Path, usable_from: str | None) -> None:
     path = tmp_path / "store.sqlite"
     await (await open_store(f"sqlite:///{path}")).close()
     with sqlite3.connect(path) as database:
         database.execute("UPDATE alembic_version SET version_num = 'v9999'")
+        database.execute("DELETE FROM meta WHERE key = 'schema_usable_from'")
+        if usable_from is not None:
+            database.execute("INSERT INTO meta (key, value) VALUES ('schema_usable_from', ?)", (usable_from,))
     database.close()
     with pytest.raises(ConfigError, match="a newer remediator has used this store"):
         await open_store(f"sqlite:///{path}")
@@ -57,7 +61,7 @@ async def test_a_store_of_a_newer_release_is_refused_and_left_as_it_is(tmp_path:
     database.close()
 
 
-@pytest.mark.parametrize("url", ["postgresql://ada:hunter2@db/remediator", "hunter2", "sqlite://", "sqlite:///"])
+@pytest.mark.parametrize("url", ["mysql://ada:hunter2@db/remediator", "hunter2", "sqlite://", "sqlite:///"])
 async def test_of_an_address_that_is_refused_nothing_but_the_scheme_is_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as error:
         await open_store(url)
