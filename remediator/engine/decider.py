@@ -15,7 +15,9 @@ from remediator.engine.admission import admit, keep_or_withdraw, may_be_withdraw
 from remediator.engine.case import Candidate, Case, is_stale, survey_for
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
+from remediator.engine.places import cluster_of
 from remediator.engine.reconciler import Reconciler
+from remediator.engine.surveying import Surveying
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
@@ -27,10 +29,12 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 64
 """Episodes recorded in one transaction: a storm shares the price of a commit."""
-_SURVEYED_AT_ONCE = 16
-"""Episodes that ask the world side by side; more would crowd out the runs."""
+_FARTHEST = 1_024
+"""How far down the list of what is due it looks for episodes that have a place to be looked at."""
 _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
+_POLL_WHILE_LOOKING_S = 1.0
+"""While a cluster lets itself be waited for, others become due."""
 
 
 class Decider:
@@ -47,7 +51,6 @@ class Decider:
         self._reconciler = reconciler
         self._wakeup = wakeup
         self._on_admitted = on_admitted
-        self._surveying = asyncio.Semaphore(_SURVEYED_AT_ONCE)
 
     async def run(self) -> None:
         """Decide until cancelled."""
@@ -60,25 +63,57 @@ class Decider:
                 await self._clock.sleep(1.0)
 
     async def decide_due(self) -> int:
-        """Decide what is due now, the most urgent first, at most one batch. Returns how many were looked at."""
-        async with self._store.read() as connection:
-            due = await episodes.due(connection, self._clock.now(), _BATCH)
-        if due:
-            await self._decide(due)
-        told = await self._tell_notices()
-        if told:
-            self._tools.on_page()
-        return len(due) + told
+        """Decide what is due, the most urgent first, until nothing is. Returns how many decisions and notices that made."""
+        decided, failure = 0, None
+        async with asyncio.TaskGroup() as group:
+            surveying = Surveying(
+                group, look=self._surveyed, at_once=self._unmatched, place_of=self._place_of, on_seen=self._wakeup
+            )
+            try:
+                decided = await self._until_nothing_is_due(surveying)
+            except StoreUnavailableError as error:
+                failure = error  # raised outside of the group, which would wrap it
+                surveying.cancel()
+        if failure is not None:
+            raise failure
+        return decided
+
+    async def _until_nothing_is_due(self, surveying: Surveying) -> int:
+        decided = 0
+        while True:
+            cases = surveying.take(self._clock.now(), _BATCH)
+            if cases:
+                decided += await self._decide(cases)
+            decided += await self._tell_notices()
+            begun = await self._begin_with_what_is_due(surveying)
+            if not begun and not surveying.in_hand:
+                return decided
+            if not surveying.ready:
+                await self._wakeup.wait(self._clock, _POLL_WHILE_LOOKING_S)
+
+    async def _begin_with_what_is_due(self, surveying: Surveying) -> int:
+        """Looks further down the list only while all that stands above waits for a place (a cluster that does not answer)."""
+        reach = _BATCH + surveying.in_hand
+        while True:
+            async with self._store.read() as connection:
+                due = await episodes.due(connection, self._clock.now(), reach)
+            begun = surveying.start(due)
+            if begun or len(due) < reach or reach >= _FARTHEST:
+                return begun
+            reach = min(reach * 4, _FARTHEST)
 
     async def _tell_notices(self) -> int:
         """A defect in what is told besides alerts must not keep alerts from being decided."""
         try:
-            return await notices.tell(self._tools)
+            told = await notices.tell(self._tools)
         except StoreUnavailableError:
             raise
         except Exception:
             log.exception("notices_not_told")
             return 0
+        if told:
+            self._tools.on_page()
+        return told
 
     async def _rest(self) -> None:
         async with self._store.read() as connection:
@@ -86,15 +121,7 @@ class Decider:
         ahead = _POLL_S if due_at is None else (due_at - self._clock.now()).total_seconds()
         await self._wakeup.wait(self._clock, min(max(ahead, 0.0), _POLL_S))
 
-    async def _decide(self, due: Sequence[EpisodeRow]) -> None:
-        failures: list[StoreUnavailableError] = []
-        async with asyncio.TaskGroup() as group:
-            prepared = [group.create_task(self._prepare(episode, failures)) for episode in due]
-        cases = [case for task in prepared if (case := task.result()) is not None]
-        if failures and not cases:
-            raise failures[0]
-        if not cases:
-            return
+    async def _decide(self, cases: Sequence[Case]) -> int:
         try:
             await self._record(cases)
         except StoreUnavailableError:
@@ -105,6 +132,7 @@ class Decider:
                 await self._record_alone(case)
         self._on_admitted()
         self._tools.on_page()
+        return len(cases)
 
     async def _record_alone(self, case: Case) -> None:
         """One by one after a failure, so that one bad episode does not keep its neighbours from being decided."""
@@ -126,15 +154,18 @@ class Decider:
             await episodes.settle(tx, episode.id, incident_id=incident_id, decide_again_at=now + SOONEST)
         self._tools.on_page()
 
-    async def _prepare(self, episode: EpisodeRow, failures: list[StoreUnavailableError]) -> Case | None:
-        """Everything that needs the world. None: settled otherwise, to be looked at again by itself, or the store failed."""
-        try:
-            return await self._surveyed(episode)
-        except StoreUnavailableError as error:
-            failures.append(error)
+    def _unmatched(self, episode: EpisodeRow) -> Case | None:
+        """An episode about which nothing in the world has to be asked: most of a storm."""
+        if episode.state == "doubtful" or self._tools.playbooks().index.candidates(episode.labels):
             return None
+        return Case(episode, (), episode.decide_again_at)
+
+    def _place_of(self, episode: EpisodeRow) -> str:
+        place = cluster_of(self._settings, episode.source, episode.labels)
+        return place if isinstance(place, str) else ""
 
     async def _surveyed(self, episode: EpisodeRow) -> Case | None:
+        """Everything that needs the world. None: settled otherwise, to be looked at again by itself."""
         due_at = episode.decide_again_at
         try:
             if episode.state == "doubtful":
@@ -142,10 +173,7 @@ class Decider:
                 return None
             matching = self._tools.playbooks().index.candidates(episode.labels)
             episode = await confirmed(self._tools, episode, matching)
-            async with self._surveying:
-                surveyed = [
-                    Candidate(playbook, await survey_for(self._tools, playbook, episode)) for playbook in matching
-                ]
+            surveyed = [Candidate(playbook, await survey_for(self._tools, playbook, episode)) for playbook in matching]
             return Case(episode, tuple(surveyed), due_at)
         except StoreUnavailableError:
             raise

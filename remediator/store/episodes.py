@@ -8,6 +8,7 @@ from typing import Any, Self
 from sqlalchemy import Row, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.alerts.severity import Severity
 from remediator.store.columns import word
 from remediator.store.schema import episodes, runs
 
@@ -52,10 +53,9 @@ COLUMNS = tuple(episodes.c[name] for name in EpisodeRow.__slots__)
 async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[EpisodeRow]:
     """Episodes to decide now, most urgent first; waiting lifts the rank, so that nothing starves (S4).
 
-    Rank and age go into one number: severity rank in minutes, less the minutes waited. Only ``limit`` rows of each rank are
-    looked at, so a storm of one severity does not make the question expensive.
+    Only ``limit`` rows of each rank are looked at, so a storm of one severity does not make the question expensive.
     """
-    found: list[tuple[timedelta, EpisodeRow]] = []
+    found: list[EpisodeRow] = []
     for rank in range(5):
         query = (
             select(*COLUMNS)
@@ -63,12 +63,14 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Ep
             .order_by(episodes.c.decide_again_at)
             .limit(limit)
         )
-        for row in await connection.execute(query):
-            episode = EpisodeRow.of(row)
-            waited = now - (episode.decide_again_at or now)
-            found.append((rank * _RANK_GAINED_EVERY - waited, episode))
-    found.sort(key=lambda pair: pair[0])
-    return [episode for _, episode in found[:limit]]
+        found.extend(EpisodeRow.of(row) for row in await connection.execute(query))
+    found.sort(key=lambda episode: urgency(episode, now))
+    return found[:limit]
+
+
+def urgency(episode: EpisodeRow, now: datetime) -> timedelta:
+    """Smaller is decided first: the rank of its severity in minutes, less the time that it has waited (S4)."""
+    return Severity(episode.severity).rank * _RANK_GAINED_EVERY - (now - (episode.decide_again_at or now))
 
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
