@@ -100,6 +100,7 @@ Index(
     sqlite_where=text("incident_id IS NULL"),
     postgresql_where=text("incident_id IS NULL"),
 )
+Index("ix_dead_letters_incident_id", dead_letters.c.incident_id)
 
 episodes = Table(
     "episodes",
@@ -213,6 +214,7 @@ Index(
     postgresql_where=text("state != 'closed'"),
 )
 Index("ix_episodes_incident_id", episodes.c.incident_id)
+Index("ix_episodes_delivery_id", episodes.c.delivery_id)
 Index("ix_episodes_closed_at", episodes.c.source, episodes.c.closed_at)
 
 decisions = Table(
@@ -286,6 +288,7 @@ Index(
     sqlite_where=text("current = 1"),
     postgresql_where=text("current"),
 )
+Index("ix_decisions_episode_id", decisions.c.episode_id)
 Index("ix_decisions_incident_id", decisions.c.incident_id)
 Index("ix_decisions_decided_at", decisions.c.decided_at)
 
@@ -323,6 +326,12 @@ incidents = Table(
         Instant,
         comment="next time that escalation must be judged; null: only at an event",
     ),
+    Column(
+        "summary",
+        Json,
+        comment="what people may still want to know once its details are gone (store.retention); null before",
+    ),
+    Column("folded_at", Instant, comment="when the last of its details was removed"),
 )
 Index(
     "uq_incidents_open",
@@ -337,6 +346,13 @@ Index(
     incidents.c.look_again_at,
     sqlite_where=text("look_again_at IS NOT NULL"),
     postgresql_where=text("look_again_at IS NOT NULL"),
+)
+Index(
+    "ix_incidents_unfolded",
+    incidents.c.closed_at,
+    incidents.c.id,
+    sqlite_where=text("closed_at IS NOT NULL AND folded_at IS NULL"),
+    postgresql_where=text("closed_at IS NOT NULL AND folded_at IS NULL"),
 )
 
 timeline = Table(
