@@ -11,6 +11,7 @@ import random
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,12 +28,14 @@ from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clock import Clock, SystemClock
 from remediator.conditions import CONDITIONS
-from remediator.engine import loop_watch
+from remediator.engine import formats, loop_watch
 from remediator.engine.alarm import Alarm
 from remediator.engine.courier import Courier
 from remediator.engine.decider import Decider
+from remediator.engine.duty import Duties
 from remediator.engine.escalator import Escalator
 from remediator.engine.explain import Explainer
+from remediator.engine.fitness import Fitness
 from remediator.engine.intake import Intake
 from remediator.engine.lease import Lease
 from remediator.engine.operate import Operations
@@ -51,7 +54,9 @@ from remediator.ids import new_id
 from remediator.metrics import Metrics
 from remediator.playbooks.library import Library
 from remediator.settings import Settings
+from remediator.store import episodes
 from remediator.store.database import Probe, Store, open_store
+from remediator.store.replicas import Card
 from remediator.web.api import Api
 from remediator.web.auth import Auth
 from remediator.web.health import Health
@@ -85,6 +90,8 @@ class App:
         self._change_mode = change_mode
         self._probe = probe
         self._owner = new_id("own")
+        self._name = settings.replica or platform.node() or self._owner
+        self._set_hash: Callable[[], str | None] = lambda: None
         self._timeout_s = settings.timings.request.total_seconds()
         self._cleanups = AsyncExitStack()
 
@@ -117,6 +124,11 @@ class App:
         return self._owner
 
     @property
+    def duties(self) -> tuple[str, ...]:
+        """What it does of that which only one replica does at a time."""
+        return self._duties.held
+
+    @property
     def playbooks(self) -> PlaybookWatch:
         """For SIGHUP."""
         return self._watch
@@ -131,8 +143,11 @@ class App:
         auth = Auth(settings, insecure_no_auth=self._insecure_no_auth)
         metrics.set_mode(settings.mode)
         self._store = store = await self._open_store()
-        await settle_mode(store, mode=settings.mode, change_mode=self._change_mode, now=clock.now())
-        await settle_hold(store, mode=settings.mode, settings=settings, now=clock.now())
+        length = settings.timings.lease
+        await settle_mode(
+            store, card=self._card(), lease_until=clock.now() + length, change_mode=self._change_mode, now=clock.now()
+        )
+        await settle_hold(store, card=self._card(), settings=settings, now=clock.now())
 
         wake_decider, wake_runner, wake_courier, wake_escalator = Wakeup(), Wakeup(), Wakeup(), Wakeup()
         library = Library(
@@ -150,10 +165,18 @@ class App:
             wake_decider()
             permissions.look_soon()
 
-        self._watch = PlaybookWatch(
-            library=library, store=store, clock=clock, metrics=metrics, on_changed=tell_of_playbooks
+        self._watch = watch = PlaybookWatch(
+            library=library,
+            store=store,
+            clock=clock,
+            metrics=metrics,
+            replica=self._owner,
+            on_changed=tell_of_playbooks,
         )
-        await self._watch.load()
+        self._set_hash = lambda: watch.set_hash
+        await watch.load()
+        fitness = Fitness(mode=settings.mode, set_hash=lambda: library.current.set_hash)
+        self._duties = duties = Duties(store=store, owner=self._owner, metrics=metrics)
 
         def tell_people() -> None:
             wake_escalator()
@@ -194,6 +217,7 @@ class App:
             confirm=reconciler.confirm,
             on_ended=wake_decider,
             on_page=tell_people,
+            unfit=fitness.in_all,
         )
         alarm = None
         if settings.mode == "live" and settings.pagerduty.key is not None:
@@ -204,38 +228,46 @@ class App:
                 client_url=settings.external_url,
                 probe=self._probe,
             )
+            courier_duty = duties.add("courier", unfit=fitness.in_mode)
             courier = Courier(
-                store=store,
+                store=courier_duty,
                 clock=clock,
                 channels={"pagerduty": pagerduty},
                 metrics=metrics,
                 wakeup=wake_courier,
                 events_per_minute=settings.pagerduty.events_per_minute,
                 jitter=random.random,
+                may_send=lambda: courier_duty.held and lease.holds,
             )
             alarm = Alarm(
                 channel=pagerduty,
                 clock=clock,
                 wakeup=Wakeup(),
-                replica=settings.external_url or settings.own_namespace or platform.node(),
+                replica=self._alarm_name(),
                 external_url=settings.external_url,
             )
-            self._loop("courier", courier.run())
+            self._loop("courier", courier_duty.run(courier.run))
             self._loop("alarm", alarm.run())
         lease = Lease(
             store=store,
             clock=clock,
-            owner=self._owner,
-            length=settings.timings.lease,
+            card=self._card,
+            length=length,
+            duties=duties,
             on_beat=_ignore if alarm is None else alarm.store_works,
             on_failure=_ignore if alarm is None else lambda reason: alarm.store_failed(reason, runner.in_hand),
         )
-        runner = Runner(
-            tools=tools, owner=self._owner, lease=lease, wakeup=wake_runner, request_timeout=settings.timings.request
+        runner = Runner(tools=tools, owner=self._owner, lease=lease, wakeup=wake_runner, alone=not store.shared)
+        decider_duty = duties.add("decider", unfit=fitness.in_all, on_taken=episodes.wake_all)
+        decider = Decider(
+            tools=replace(tools, store=decider_duty),
+            reconciler=reconciler,
+            wakeup=wake_decider,
+            on_admitted=wake_runner,
         )
-        decider = Decider(tools=tools, reconciler=reconciler, wakeup=wake_decider, on_admitted=wake_runner)
+        escalator_duty = duties.add("escalator", unfit=fitness.in_mode)
         escalator = Escalator(
-            store=store,
+            store=escalator_duty,
             clock=clock,
             settings=settings,
             mode=settings.mode,
@@ -263,8 +295,9 @@ class App:
                 settings=settings,
                 mode=settings.mode,
                 lease=lease,
-                watch=self._watch,
+                watch=watch,
                 permissions=permissions,
+                duties=duties,
                 in_hand=lambda: runner.in_hand,
                 metrics=metrics,
             ).details,
@@ -281,14 +314,18 @@ class App:
         )
         self._server = Server(app, health=health, settings=settings)
 
+        reconciler_duty = duties.add("reconciler", unfit=fitness.in_mode)
+
         # Stopped in reverse: the server first, so that nobody is refused who could still be answered.
+        self._cleanups.push_async_callback(lease.leave)
         await lease.renew()
+        self._loop("heartbeat", lease.beat())
         self._loop("loop watch", loop_watch.run(clock, metrics))
-        self._loop("escalator", escalator.run())
-        self._loop("reconciler", reconciler.run())
-        self._loop("playbooks", self._watch.run())
+        self._loop("escalator", escalator_duty.run(escalator.run))
+        self._loop("reconciler", reconciler_duty.run(reconciler.run))
+        self._loop("playbooks", watch.run())
         self._loop("permissions", permissions.run())
-        self._loop("decider", decider.run())
+        self._loop("decider", decider_duty.run(decider.run))
         await runner.recover()
         self._loop("runner", runner.run(), stop=runner.stop)
         self._loop("intake", intake.run(), stop=intake.stop)
@@ -322,6 +359,24 @@ class App:
 
         task.add_done_callback(done)
         self._cleanups.push_async_callback(end)
+
+    def _card(self) -> Card:
+        """What stands in this replica's row."""
+        return Card(
+            id=self._owner,
+            name=self._name,
+            mode=self.settings.mode,
+            node=self.settings.own_node,
+            set_hash=self._set_hash(),
+            knows=formats.KNOWN,
+        )
+
+    def _alarm_name(self) -> str:
+        """Of the alarm that needs no store (S36): one for each replica, or one's recovery would resolve another's trouble."""
+        installation = self.settings.external_url or self.settings.own_namespace
+        if installation and not self._store.shared:
+            return installation  # one process: the same after a restart, wherever that is
+        return f"{installation}/{self._name}" if installation else self._name
 
     async def _open_store(self) -> Store:
         store = await open_store(self.settings.store.url, probe=self._probe, observe=self.metrics.transaction)
@@ -392,4 +447,5 @@ def banner(app: App) -> dict[str, Any]:
         "changes": "made for real" if live else "none: every write is a dry-run",
         "namespaces": {name: list(cluster.namespaces) for name, cluster in app.settings.clusters.items()},
         "store": app.settings.store.url,
+        "duties": list(app.duties),
     }

@@ -104,6 +104,12 @@ class Metrics:
             registry=registry,
         )
 
+        # Several replicas
+        self.duty_held = Gauge(
+            "remediator_duty_held", "1 where this replica does what only one does at a time.", ["duty"], registry=registry
+        )
+        self.replicas = Gauge("remediator_replicas", "Replicas that use this store and live.", registry=registry)
+
         # Telling people
         self.outbox_age = Gauge(
             "remediator_outbox_age_seconds",

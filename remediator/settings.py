@@ -233,6 +233,9 @@ class Timings(_Settings):
     approval: Duration = Field(timedelta(hours=1), description="how long an approval request stands")
     lease: Duration = Field(timedelta(seconds=30), description="how long a claim stands without a heartbeat")
     request: Duration = Field(timedelta(seconds=10), description="time-out of one request to the outside")
+    takeover: Duration = Field(
+        timedelta(seconds=10), description="wait beyond lease and request before another replica's run is taken over (S20)"
+    )
     look: Duration = Field(timedelta(seconds=5), description="time between two looks of a verification")
     shutdown: Duration = Field(timedelta(seconds=20), description="how long a stop waits for what is under way")
 
@@ -260,6 +263,7 @@ class Settings(_Settings):
     )
     own_namespace: str | None = Field(None, description="namespace that remediator runs in; set by the manifests")
     own_node: str | None = Field(None, description="node that remediator runs on; set by the manifests")
+    replica: str | None = Field(None, description="name of this replica among its peers; default: the host's name")
     pagerduty: PagerDutySettings = Field(default_factory=PagerDutySettings)
     escalation: Escalation = Field(default_factory=Escalation)
     timings: Timings = Field(default_factory=Timings)

@@ -6,6 +6,7 @@ from typing import Any
 
 from remediator.actions import action_named
 from remediator.decision.decide import Decision, Verdict
+from remediator.engine.formats import needs_of
 from remediator.engine.survey import shown
 from remediator.playbooks.model import Playbook, Remedy
 from remediator.runs import machine, stepping, verification
@@ -111,6 +112,7 @@ async def admit(
             snapshot=playbook.to_snapshot(),
             target=found.target,
             source=episode.source,
+            needs=needs_of(playbook),
             cursor=machine.start(found.remedy.chosen or 0, now),
             wake_at=expires_at if asks else now + shape.settle,
             deadline_at=now + longest(shape, settings),

@@ -13,11 +13,13 @@ import structlog
 
 from remediator.channels.base import Channel, Message, Sent
 from remediator.clock import Clock
+from remediator.engine.door import Door
+from remediator.engine.duty import LostDutyError
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import OutcomeUnknownError, PermanentError, StoreUnavailableError, TransientError
 from remediator.metrics import Metrics
 from remediator.store import outbox
-from remediator.store.database import Connection, Store, Tx
+from remediator.store.database import Connection, Tx
 from remediator.store.outbox import MessageRow
 
 log = structlog.get_logger(__name__)
@@ -39,15 +41,19 @@ class Courier:
     def __init__(
         self,
         *,
-        store: Store,
+        store: Door,
         clock: Clock,
         channels: Mapping[str, Channel],
         metrics: Metrics,
         wakeup: Wakeup,
         events_per_minute: int,
         jitter: Callable[[], float],
+        may_send: Callable[[], bool],
     ) -> None:
-        """``jitter`` gives numbers from 0 to below 1, evenly spread. ``events_per_minute`` holds for each channel's other side."""
+        """``jitter`` gives numbers from 0 to below 1, evenly spread. ``events_per_minute`` holds for each channel's other side.
+
+        ``may_send`` is asked before each send: no, when somebody else may be sending by now (S20).
+        """
         self._store = store
         self._clock = clock
         self._channels = channels
@@ -55,6 +61,7 @@ class Courier:
         self._wakeup = wakeup
         self._events_per_minute = events_per_minute
         self._jitter = jitter
+        self._may_send = may_send
         self._sent_at: deque[float] = deque()
         self._accepted: dict[str, Sent] = {}
         """Taken by the other side and not yet settled, because the store failed: not to be sent again by this process."""
@@ -119,6 +126,8 @@ class Courier:
             bound.warning("message_not_sent", error=str(error), attempt=row.attempts + 1)
             await self._postpone(row, str(error), getattr(error, "retry_after_s", None) or 0.0)
             return "unknown" if isinstance(error, OutcomeUnknownError) else "failed"
+        except StoreUnavailableError:
+            raise
         except Exception as error:
             bound.exception("message_not_sent_after_defect", attempt=row.attempts + 1)
             await self._postpone(row, type(error).__name__, 0.0)
@@ -133,6 +142,8 @@ class Courier:
         channel = self._channels.get(row.channel)
         if channel is None:
             raise PermanentError(f"there is no channel {row.channel!r}; have: {', '.join(self._channels) or 'none'}")
+        if not self._may_send():
+            raise LostDutyError("another replica may be sending by now")
         self._sent_at.append(self._clock.boottime())
         action: Literal["trigger", "resolve"] = "resolve" if row.action == "resolve" else "trigger"
         return await channel.send(Message(row.dedup_key, action, row.message))

@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 
 from remediator.answers import Answer
+from remediator.clients.transport import WritePermit
 from remediator.conditions.ask import ask
 from remediator.engine import facts, reverse
 from remediator.engine.admission import shape_of
 from remediator.engine.escalator import judge_incident
 from remediator.engine.evidence import EvidenceKeeper, seen_by_step
-from remediator.engine.lease import Lease
 from remediator.engine.recheck import Checked, Recheck
 from remediator.engine.steps import Done, Steps
 from remediator.engine.target_events import TargetEvents
@@ -41,17 +41,17 @@ _SETTLED_BY_WORD: dict[Event, str] = {PersonSaid.LANDED: "done", PersonSaid.NOT_
 class Drive:
     """One claim of one run."""
 
-    def __init__(self, tools: Tools, run: RunRow, lease: Lease, *, stopping: Callable[[], bool]) -> None:
+    def __init__(self, tools: Tools, run: RunRow, permit: WritePermit, *, stopping: Callable[[], bool]) -> None:
         self._tools = tools
         self._store = tools.store
         self._run = run
         self._playbook = Playbook.from_snapshot(run.snapshot)
         self._shape = shape_of(self._playbook, mode=run.mode, settings=tools.settings)
         self._cursor = Cursor.from_json(run.cursor)
-        self._lease = lease
+        self._permit = permit
         self._stopping = stopping
         self._steps = Steps(tools.worlds, source=run.source)
-        self._told_there = TargetEvents(tools, run, lease.permit)
+        self._told_there = TargetEvents(tools, run, permit)
         self._recheck = Recheck(tools, self._playbook, run)
         self._evidence = EvidenceKeeper(tools, run, self._playbook)
         self._plan: Plan | None = None
@@ -65,16 +65,12 @@ class Drive:
             LostClaimError: another process has it.
             StoreUnavailableError: nothing more can be recorded, so nothing more is begun.
         """
-        self._lease.keep(self._run.id)
-        try:
-            async with self._store.read() as connection:
-                episode = await episodes.episode(connection, self._run.episode_id)
-            structlog.contextvars.bind_contextvars(fingerprint="" if episode is None else episode.fingerprint)
-            command = await self._take_up()
-            while command is not None:
-                command = await self._follow(command)
-        finally:
-            self._lease.drop(self._run.id)
+        async with self._store.read() as connection:
+            episode = await episodes.episode(connection, self._run.episode_id)
+        structlog.contextvars.bind_contextvars(fingerprint="" if episode is None else episode.fingerprint)
+        command = await self._take_up()
+        while command is not None:
+            command = await self._follow(command)
 
     async def _take_up(self) -> Command | None:
         """The first command of this claim: an answered request, a cancel, or where the cursor stands."""
@@ -129,8 +125,9 @@ class Drive:
             now = self._now
             episode = await episodes.episode(tx, self._run.episode_id)
             received_at = now if episode is None else episode.first_received_at
+            unfit = await self._tools.unfit(tx)
             stopped = await self._recheck.still_admitted(tx, self._cursor, checked)
-            if stopped is None:
+            if unfit is None and stopped is None:
                 self._cursor, command = machine.advance(self._cursor, checked.event, self._shape, now)
                 await runs.move(tx, self._run, self._cursor)
                 await journal.begin(
@@ -147,6 +144,9 @@ class Drive:
                     await ledger.mark_changed(tx, self._cursor.reverses or self._run.id, now)
                 again = "" if self._cursor.attempts == 1 else f" (attempt {self._cursor.attempts})"
                 await self._event(tx, "step_begun", f"{self._cursor.direction}: {plan.summary}{again}", now)
+        if unfit is not None:
+            await self._wait(now, f"not begun here: {unfit}")  # a replica that is fit takes it up at once
+            return None
         if stopped is not None:
             reason = stopped.reason if isinstance(stopped, Denied) else f"cancelled by {stopped.by}"
             return await self._tell(stopped, f"not begun: {reason}")
@@ -162,7 +162,7 @@ class Drive:
         plan, intent = self._plan, self._intent
         async with asyncio.TaskGroup() as group:
             group.create_task(self._told_there.begun(plan, intent, self._cursor))
-            done = await self._steps.apply(plan, intent, self._lease.permit)
+            done = await self._steps.apply(plan, intent, self._permit)
         async with self._store.begin(Tx.END_STEP) as tx:
             now, begun = self._now, self._cursor
             self._cursor, command = machine.advance(begun, done.event, self._shape, now)

@@ -12,6 +12,7 @@ import structlog
 
 from remediator.clock import Clock
 from remediator.engine.briefing import situation
+from remediator.engine.door import Door
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
 from remediator.escalation import levels, messages
@@ -20,7 +21,7 @@ from remediator.escalation.policy import Page, Rules, judge
 from remediator.playbooks.model import Playbook
 from remediator.settings import Settings
 from remediator.store import incidents, outbox, paging
-from remediator.store.database import Connection, Store, Tx
+from remediator.store.database import Connection, Tx
 from remediator.store.incidents import IncidentRow
 
 log = structlog.get_logger(__name__)
@@ -138,7 +139,7 @@ class Escalator:
     def __init__(
         self,
         *,
-        store: Store,
+        store: Door,
         clock: Clock,
         settings: Settings,
         mode: str,

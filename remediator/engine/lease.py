@@ -1,21 +1,36 @@
-"""The lease: how long this process may still act. One heartbeat for all runs in hand; not renewed, it ends by itself (S20).
+"""The lease: how long this process may still act. One heartbeat for all that it holds; not renewed, it ends by itself (S20).
 
-The transport asks the permit just before the first byte of every write, so a process that was frozen, or is cut off from its
-store, stops acting before anybody can take its work over.
+Each claim has a permit of its own, which the transport asks just before the first byte of every write. Only a heartbeat that found
+the claim's row still ours moves it on, so a process that was frozen, or is cut off from its store, writes nothing for a run that
+somebody has taken over meanwhile, even if it gets a lease again.
 """
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from remediator.clients.transport import WritePermit
 from remediator.clock import Clock
+from remediator.engine.duty import Duties
+from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
-from remediator.store import meta, runs
+from remediator.store import duties as duty_rows
+from remediator.store import replicas, runs
 from remediator.store.database import Store, Tx
+from remediator.store.replicas import Card
+from remediator.store.runs import RunRow
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    fence: int
+    permit: WritePermit
+    on_lost: Callable[[], object]
 
 
 class Lease:
@@ -26,55 +41,112 @@ class Lease:
         *,
         store: Store,
         clock: Clock,
-        owner: str,
+        card: Callable[[], Card],
         length: timedelta,
+        duties: Duties,
         on_beat: Callable[[], None],
         on_failure: Callable[[str], None],
     ) -> None:
+        """``card`` is what the process says of itself in its row; its id owns claims and duties."""
         self._store = store
         self._clock = clock
-        self._owner = owner
+        self._card = card
+        self._owner = card().id
         self._length = length
+        self._duties = duties
         self._on_beat = on_beat
         self._on_failure = on_failure
-        self._renewed: set[str] = set()
-        self.permit = WritePermit(valid_until=0.0)
+        self._claims: dict[str, _Claim] = {}
+        self._valid_until = 0.0
+        self._renewed = asyncio.Event()
+        self._wakeup = Wakeup()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of it that are left; negative when it is over."""
+        return self._valid_until - self._clock.boottime()
 
     @property
     def holds(self) -> bool:
         """Is it still ours?"""
-        return self._clock.boottime() < self.permit.valid_until
+        return self.left_s > 0
 
     def until(self, now: datetime) -> datetime:
         """What a claim made now is written down as, in wall time, for other processes to see."""
         return now + self._length
 
-    def keep(self, run_id: str) -> None:
-        """Renew this run's claim with every heartbeat."""
-        self._renewed.add(run_id)
+    def permit_since(self, claimed_s: float) -> WritePermit:
+        """What a claim gives the right to. ``claimed_s``: boot time from before the transaction that made it."""
+        return WritePermit(claimed_s + self._length.total_seconds())
 
-    def drop(self, run_id: str) -> None:
+    def keep(self, run: RunRow, permit: WritePermit, *, on_lost: Callable[[], object]) -> None:
+        """Renew this claim and its permit with every heartbeat. ``on_lost`` is called once, when another process has it."""
+        self._claims[run.id] = _Claim(run.fence, permit, on_lost)
+
+    def drop(self, run: RunRow) -> None:
         """Stop renewing it; a claim that was not given back ends with the lease."""
-        self._renewed.discard(run_id)
+        if (claim := self._claims.get(run.id)) is not None and claim.fence == run.fence:
+            del self._claims[run.id]
+
+    def look_soon(self) -> None:
+        """A duty may be free: do not wait for the next heartbeat."""
+        self._wakeup()
 
     async def beat(self) -> None:
-        """Renew every third of the lease, until cancelled."""
-        while True:
-            await self.renew()
-            await self._clock.sleep(self._length.total_seconds() / 3)
+        """Renew every third of the lease, until cancelled. Whoever holds duties when it is over stops them at once."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._end())
+            while True:
+                await self.renew()
+                await self._wakeup.wait(self._clock, self._length.total_seconds() / 3)
 
     async def renew(self) -> None:
-        """One heartbeat. A failed one renews nothing and says so."""
-        asked_at = self._clock.boottime()
+        """One heartbeat, and a look at the duties. A failed one renews nothing and says so."""
+        asked_s = self._clock.boottime()
+        claims = dict(self._claims)
         try:
             async with self._store.begin(Tx.HEARTBEAT) as tx:
                 now = self._clock.now()
-                await runs.heartbeat(tx, owner=self._owner, run_ids=sorted(self._renewed), lease_until=self.until(now))
-                await meta.put_instant(tx, meta.ALIVE_AT, now)
+                until = self.until(now)
+                kept = await runs.heartbeat(tx, owner=self._owner, run_ids=sorted(claims), lease_until=until)
+                had = await duty_rows.renew(tx, owner=self._owner, lease_until=until)
+                await replicas.beat(tx, self._card(), now=now, lease_until=until)
+            # Counted from before the transaction: what others read can only end later than what we allow ourselves.
+            self._valid_until = asked_s + self._length.total_seconds()
+            self._renewed.set()
+            for run_id, claim in claims.items():
+                self._settle_claim(run_id, claim, kept.get(run_id))
+            self._duties.renewed(had)
+            self._on_beat()
+            await self._duties.settle(now, until)
         except StoreUnavailableError as error:
             log.warning("heartbeat_failed", reason=error.reason)
             self._on_failure(error.reason)
-            return
-        # Counted from before the transaction: what others read can only end later than what we allow ourselves.
-        self.permit.valid_until = asked_at + self._length.total_seconds()
-        self._on_beat()
+
+    async def leave(self) -> None:
+        """At a clean stop: free the duties for others at once, and say that this process is gone. It may fail: then they wait."""
+        self._duties.lose_all("stopping", expected=True)
+        try:
+            async with self._store.begin(Tx.DUTY) as tx:
+                await duty_rows.give_up_all(tx, owner=self._owner)
+                await replicas.leave(tx, self._owner, self._clock.now())
+        except StoreUnavailableError as error:
+            log.warning("not_left", reason=error.reason)
+
+    def _settle_claim(self, run_id: str, claim: _Claim, found: tuple[str | None, int] | None) -> None:
+        if found == (self._owner, claim.fence):
+            claim.permit.valid_until = self._valid_until
+        elif (found is None or found[1] != claim.fence) and self._claims.get(run_id) is claim:
+            log.warning("claim_lost", run_id=run_id, reason="another process has claimed it")
+            claim.permit.valid_until = 0.0
+            del self._claims[run_id]
+            claim.on_lost()
+
+    async def _end(self) -> None:
+        while True:
+            if self.holds:
+                await self._clock.sleep(self.left_s)
+            else:
+                self._duties.lose_all("the lease could not be renewed")
+                self._renewed.clear()
+                await self._renewed.wait()

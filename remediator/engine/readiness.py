@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from remediator.clock import Clock
+from remediator.engine.duty import Duties
 from remediator.engine.facts import by_pause_file
 from remediator.engine.lease import Lease
 from remediator.engine.permission_watch import PermissionWatch
@@ -16,7 +17,7 @@ from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.errors import RemediatorError
 from remediator.metrics import Metrics
 from remediator.settings import Settings
-from remediator.store import episodes, outbox, pauses, runs
+from remediator.store import episodes, outbox, pauses, replicas, runs
 from remediator.store.database import Store
 
 
@@ -33,6 +34,7 @@ class Readiness:
         lease: Lease,
         watch: PlaybookWatch,
         permissions: PermissionWatch,
+        duties: Duties,
         in_hand: Callable[[], tuple[str, ...]],
         metrics: Metrics,
     ) -> None:
@@ -43,6 +45,7 @@ class Readiness:
         self._lease = lease
         self._watch = watch
         self._permissions = permissions
+        self._duties = duties
         self._in_hand = in_hand
         self._metrics = metrics
 
@@ -50,9 +53,14 @@ class Readiness:
         """Each dependency, with ``ok`` and, where it is not, why."""
         known = {
             "mode": self._mode,
-            "playbooks": {"ok": not self._watch.problems, "problems": list(self._watch.problems)},
+            "playbooks": {
+                "ok": not self._watch.problems and not self._watch.differs,
+                "problems": list(self._watch.problems),
+                "in_force": not self._watch.differs,
+            },
             "permissions": self._permissions.details(),
             "heartbeat": {"ok": self._lease.holds},
+            "duties": list(self._duties.held),
             "runs_in_hand": [told.partition(" ")[0] for told in self._in_hand()],
         }
         try:
@@ -69,8 +77,10 @@ class Readiness:
             counted = await outbox.count_by_state(connection)
             oldest_at = await outbox.oldest_waiting_at(connection)
             name = self._settings.escalation.watchdog
+            living = await replicas.living(connection, now)
             seen_at = None if name is None else await episodes.last_seen(connection, name)
         self._metrics.paused.set(any(pause.scope == pauses.ALL for pause in standing))
+        self._metrics.replicas.set(len(living))
         self._metrics.runs_active.set(len(active))
         self._metrics.runs_needing_person.set(len(asking))
         for state, count in counted.items():
@@ -82,6 +92,7 @@ class Readiness:
         fresh = seen_at is not None and now - seen_at <= self._settings.escalation.watchdog_within
         return {
             "store": {"ok": True},
+            "replicas": [replica.name for replica in living],
             "paused": [pause.scope for pause in standing],
             "needs_person": [run.id for run in asking],
             "outbox": {"waiting": counted.get("waiting", 0), "oldest_age_s": oldest.total_seconds()},

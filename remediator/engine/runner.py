@@ -1,22 +1,24 @@
 """The runner: claims runs whose time has come and does what the run machine says, one command after the other.
 
 It stores before it acts and tells the machine what happened; it decides nothing itself. What it was doing when it died is found
-in the row by the next start (``runs.recover``).
+in the row: by the next start where no other process can live (``runs.recover``), else by whoever claims it once its lease is over.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
+from remediator.clients.transport import WritePermit
 from remediator.engine.drive import Drive
+from remediator.engine.formats import lacking
 from remediator.engine.given_up import give_up, leave
 from remediator.engine.lease import Lease
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
 from remediator.store import episodes, runs
-from remediator.store.database import Tx
+from remediator.store.database import Connection, Tx
 from remediator.store.runs import LostClaimError, RunRow
 
 log = structlog.get_logger(__name__)
@@ -32,7 +34,7 @@ _UNCLAIMED_AFTER = timedelta(minutes=5)
 
 
 class Runner:
-    """One per process. ``owner`` names the process in claims."""
+    """One per process. ``owner`` names the process in claims; ``alone``: no other process can use the store."""
 
     def __init__(
         self,
@@ -41,13 +43,18 @@ class Runner:
         owner: str,
         lease: Lease,
         wakeup: Wakeup,
-        request_timeout: timedelta,
+        alone: bool,
     ) -> None:
         self._tools = tools
         self._owner = owner
         self._lease = lease
         self._wakeup = wakeup
-        self._request_timeout = request_timeout
+        self._alone = alone
+        timings = tools.settings.timings
+        self._grace = timedelta(0) if alone else timings.request + timings.takeover
+        """How long after its lease a run of another process is left alone: nothing that it sent can still arrive then (S20)."""
+        self._unknown: tuple[str, ...] = ()
+        """``needs`` of due runs that this program does not know."""
         self._in_hand: dict[str, RunRow] = {}
         self._defects: dict[str, int] = {}
         """How often driving a run failed in a row."""
@@ -59,19 +66,21 @@ class Runner:
         return tuple(f"{run.id} ({run.playbook} on {run.target})" for run in self._in_hand.values())
 
     async def recover(self) -> None:
-        """Take back what a process that is gone was doing. Once, at start, before ``run``."""
+        """Take back at once what a process was doing that is known to be gone. Once, at start, before ``run``."""
+        if not self._alone:
+            return
         tools = self._tools
         async with tools.store.begin(Tx.RECOVER) as tx:
-            taken = await runs.recover(tx, now=tools.clock.now(), wait=self._request_timeout)
+            taken = await runs.recover(tx, now=tools.clock.now(), wait=tools.settings.timings.request)
         if taken:
             log.info("runs_recovered", runs=taken)
 
     async def run(self) -> None:
         """Work until ``stop``; then finish or park what is in hand, and return."""
         async with asyncio.TaskGroup() as group:
-            beating = group.create_task(self._lease.beat())
             while not self._stopping:
                 try:
+                    claimed_s = self._tools.clock.boottime()
                     claimed = await self._claim()
                     if not claimed:
                         await self._rest()
@@ -81,10 +90,11 @@ class Runner:
                     continue
                 for run in claimed:
                     self._in_hand[run.id] = run
-                    group.create_task(self._work(run))
+                    permit = self._lease.permit_since(claimed_s)
+                    working = group.create_task(self._work(run, permit))
+                    self._lease.keep(run, permit, on_lost=working.cancel)
             while self._in_hand:
                 await self._wakeup.wait(self._tools.clock, _POLL_S)
-            beating.cancel()
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns when the steps in hand are finished and their runs parked."""
@@ -97,7 +107,9 @@ class Runner:
             return []
         tools, now = self._tools, self._tools.clock.now()
         async with tools.store.read() as connection:
-            due_at = await runs.next_due_at(connection, tools.mode, without=tuple(self._in_hand))
+            if await tools.unfit(connection) is not None:
+                return []
+            due_at = await self._next_due_at(connection)
             unclaimed_since = now - _UNCLAIMED_AFTER - tools.settings.timings.settle
             stale = await runs.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
         if stale:
@@ -105,6 +117,10 @@ class Runner:
         if due_at is None or due_at > now:
             return []
         async with tools.store.begin(Tx.CLAIM_RUNS) as tx:
+            if await tools.unfit(tx) is not None:
+                return []
+            due = await runs.needs_due(tx, mode=tools.mode, now=now)
+            self._unknown = tuple(needs for needs in due if lacking(needs))
             return await runs.claim_due(
                 tx,
                 mode=tools.mode,
@@ -112,8 +128,15 @@ class Runner:
                 now=now,
                 lease_until=self._lease.until(now),
                 limit=free,
+                grace=self._grace,
                 without=tuple(self._in_hand),
+                unknown=self._unknown,
             )
+
+    async def _next_due_at(self, connection: Connection) -> datetime | None:
+        return await runs.next_due_at(
+            connection, self._tools.mode, grace=self._grace, without=tuple(self._in_hand), unknown=self._unknown
+        )
 
     async def _give_back(self, stale: list[str]) -> None:
         tools, now = self._tools, self._tools.clock.now()
@@ -126,15 +149,15 @@ class Runner:
 
     async def _rest(self) -> None:
         async with self._tools.store.read() as connection:
-            due_at = await runs.next_due_at(connection, self._tools.mode, without=tuple(self._in_hand))
+            due_at = await self._next_due_at(connection)
         ahead = _POLL_S if due_at is None else (due_at - self._tools.clock.now()).total_seconds()
         await self._wakeup.wait(self._tools.clock, min(max(ahead, 0.02), _POLL_S))
 
-    async def _work(self, run: RunRow) -> None:
+    async def _work(self, run: RunRow, permit: WritePermit) -> None:
         bound = {"run_id": run.id, "incident_id": run.incident_id, "playbook": run.playbook, "mode": run.mode}
         try:
             with structlog.contextvars.bound_contextvars(**bound):
-                await Drive(self._tools, run, self._lease, stopping=lambda: self._stopping).go()
+                await Drive(self._tools, run, permit, stopping=lambda: self._stopping).go()
         except LostClaimError as lost:
             log.warning("claim_lost", run_id=run.id, reason=str(lost))
         except StoreUnavailableError as error:
@@ -146,6 +169,7 @@ class Runner:
         else:
             self._defects.pop(run.id, None)
         finally:
+            self._lease.drop(run)
             del self._in_hand[run.id]
             self._wakeup()
 

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from remediator.clock import Clock
+from remediator.engine.door import Door
+from remediator.engine.fitness import Unfit, fit
 from remediator.engine.survey import Surveyor
 from remediator.engine.worlds import Worlds
 from remediator.metrics import Metrics
 from remediator.playbooks.library import LoadedSet
 from remediator.settings import Settings
-from remediator.store.database import Store
 from remediator.store.episodes import EpisodeRow
 
 
@@ -17,7 +18,7 @@ from remediator.store.episodes import EpisodeRow
 class Tools:
     """Made by ``app``."""
 
-    store: Store
+    store: Door
     clock: Clock
     settings: Settings
     mode: str
@@ -31,3 +32,5 @@ class Tools:
     """An ended run makes its alerts undecided: wake the decider."""
     on_page: Callable[[], None]
     """A page may have been written: wake the courier."""
+    unfit: Unfit = fit
+    """Asked by each transaction that begins something (S21, S22)."""

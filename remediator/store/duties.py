@@ -76,3 +76,8 @@ async def holders(connection: AsyncConnection) -> Mapping[str, str | None]:
     """Every duty and the replica that has it, for people."""
     rows = await connection.execute(select(duties.c.name, duties.c.owner).order_by(duties.c.name))
     return {row.name: row.owner for row in rows}
+
+
+async def give_up_all(tx: AsyncConnection, *, owner: str) -> None:
+    """Free every duty of this replica. Safe to repeat."""
+    await tx.execute(update(duties).where(duties.c.owner == owner).values(owner=None, lease_until=None))

@@ -1,5 +1,6 @@
-"""Single values that the store remembers: its mode, when it first went live, when the engine was last alive, the active set."""
+"""Single values that the store remembers: its mode, when it first went live, the active set."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,20 @@ from remediator.store.schema import meta, playbook_sets
 
 MODE = "mode"
 LIVE_SINCE = "live_since"
-ALIVE_AT = "alive_at"
 HOLD_UNTIL = "hold_until"
 ACTIVE_SET = "active_set"
+CLOCK = "clock"
 
 
 async def get(connection: AsyncConnection, key: str) -> Any:
     """The value, or None."""
     return (await connection.execute(select(meta.c.value).where(meta.c.key == key))).scalar()
+
+
+async def get_many(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, Any]:
+    """The values of those that are set."""
+    rows = await connection.execute(select(meta.c.key, meta.c.value).where(meta.c.key.in_(keys)))
+    return {row.key: row.value for row in rows}
 
 
 async def put(tx: AsyncConnection, key: str, value: Any) -> None:

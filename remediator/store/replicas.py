@@ -61,10 +61,16 @@ async def living(connection: AsyncConnection, now: datetime, *, without: str = "
     return [ReplicaRow(**row._mapping) for row in await connection.execute(query)]
 
 
-async def last_seen_at(connection: AsyncConnection) -> datetime | None:
-    """When any replica last gave a sign of life; None when none ever did."""
-    found: datetime | None = await connection.scalar(select(func.max(replicas.c.seen_at)))
+async def last_seen_at(connection: AsyncConnection, *, without: str) -> datetime | None:
+    """When another replica last gave a sign of life; None when none ever did."""
+    query = select(func.max(replicas.c.seen_at)).where(replicas.c.id != without)
+    found: datetime | None = await connection.scalar(query)
     return found
+
+
+async def has_set(tx: AsyncConnection, replica_id: str, set_hash: str) -> None:
+    """It has loaded this set of playbooks."""
+    await tx.execute(update(replicas).where(replicas.c.id == replica_id).values(set_hash=set_hash))
 
 
 async def forget(tx: AsyncConnection, *, seen_before: datetime) -> list[str]:

@@ -45,6 +45,7 @@ class RunRow:
     snapshot: Mapping[str, Any]
     target: str
     source: str
+    needs: str
     remedy: int
     state: str
     outcome: str | None
@@ -93,6 +94,7 @@ class Admission:
     snapshot: Mapping[str, Any]
     target: Target
     source: str
+    needs: str
     cursor: Cursor
     wake_at: datetime
     deadline_at: datetime
@@ -123,6 +125,7 @@ async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: d
             snapshot=dict(admission.snapshot),
             target=str(admission.target),
             source=admission.source,
+            needs=admission.needs,
             remedy=admission.cursor.remedy,
             state=state,
             cursor=admission.cursor.to_json(),
@@ -152,7 +155,17 @@ async def schedule_reverse(
     run_id = reverse_id(run.id, cursor.remedy, cursor.step)
     copied = {
         name: getattr(run, name)
-        for name in ("mode", "incident_id", "episode_id", "playbook", "revision", "snapshot", "target", "source")
+        for name in (
+            "mode",
+            "incident_id",
+            "episode_id",
+            "playbook",
+            "revision",
+            "snapshot",
+            "target",
+            "source",
+            "needs",
+        )
     }
     statement = insert_or_ignore(runs).values(
         **copied,
@@ -177,14 +190,18 @@ async def claim_due(
     now: datetime,
     lease_until: datetime,
     limit: int,
+    grace: timedelta = timedelta(0),
     without: Sequence[str] = (),
+    unknown: Sequence[str] = (),
 ) -> list[RunRow]:
     """Claim runs whose time has come, with all their locks or none; raise their fence.
 
-    A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the yes (S18), nor
-    after a cancel; a scheduled one that is cancelled takes none either. ``without`` are runs that the claimer works on: their lease
-    may seem over when the wall clock jumps (S28).
+    A run that another process holds is taken over when its lease has been over for ``grace``, in which nothing that it has sent can
+    still arrive (S20). A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the
+    yes (S18), nor after a cancel; a scheduled one that is cancelled takes none either. ``without`` are runs that the claimer works on:
+    their lease may seem over when the wall clock jumps (S28); ``unknown`` are ``needs`` that it does not know (S22).
     """
+    free = or_(runs.c.owner.is_(None), runs.c.lease_until < now - grace)
     due = await tx.execute(
         select(*COLUMNS, approvals.c.answer.label("approved"))
         .outerjoin(approvals, approvals.c.run_id == runs.c.id)
@@ -193,7 +210,8 @@ async def claim_due(
                 runs.c.mode == mode,
                 runs.c.wake_at <= now,
                 runs.c.state != "ended",
-                or_(runs.c.owner.is_(None), runs.c.lease_until < now),
+                free,
+                runs.c.needs.not_in(unknown),
                 *_others(without),
             )
         )
@@ -213,7 +231,10 @@ async def claim_due(
                 continue
             state = "running"
         values = {"owner": owner, "lease_until": lease_until, "fence": run.fence + 1, "state": state}
-        await tx.execute(update(runs).where(runs.c.id == run.id).values(**values))
+        # Once more, because a heartbeat takes no turn: its owner may have come back to life since the row was read.
+        as_read = and_(runs.c.id == run.id, runs.c.fence == run.fence, free)
+        if (await tx.execute(update(runs).where(as_read).values(**values))).rowcount != 1:
+            continue
         claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
     return claimed
 
@@ -303,11 +324,38 @@ async def end_unclaimed(tx: AsyncConnection, run_id: str, *, outcome: str, reaso
     return True
 
 
-async def heartbeat(tx: AsyncConnection, *, owner: str, run_ids: Sequence[str], lease_until: datetime) -> None:
-    """Renew the lease of the runs that this process works on."""
-    if run_ids:
-        held = and_(runs.c.owner == owner, runs.c.id.in_(run_ids))
-        await tx.execute(update(runs).where(held).values(lease_until=lease_until))
+async def heartbeat(
+    tx: AsyncConnection, *, owner: str, run_ids: Sequence[str], lease_until: datetime
+) -> dict[str, tuple[str | None, int]]:
+    """Renew the lease of the runs that this process works on. Returns owner and fence of each, as they stand now."""
+    if not run_ids:
+        return {}
+    held = and_(runs.c.owner == owner, runs.c.id.in_(run_ids))
+    await tx.execute(update(runs).where(held).values(lease_until=lease_until))
+    rows = await tx.execute(select(runs.c.id, runs.c.owner, runs.c.fence).where(runs.c.id.in_(run_ids)))
+    return {row.id: (row.owner, row.fence) for row in rows}
+
+
+async def needs_due(connection: AsyncConnection, *, mode: str, now: datetime) -> list[str]:
+    """The different ``needs`` of the runs whose time has come."""
+    due = and_(runs.c.mode == mode, runs.c.wake_at <= now, runs.c.state != "ended")
+    return list((await connection.execute(select(runs.c.needs).where(due).distinct())).scalars())
+
+
+async def unclaimable(
+    connection: AsyncConnection, *, mode: str, needs: Sequence[str], due_before: datetime
+) -> list[RunRow]:
+    """Runs with one of these ``needs`` that nobody holds, although they have been due since before then."""
+    query = select(*COLUMNS).where(
+        and_(
+            runs.c.mode == mode,
+            runs.c.state != "ended",
+            runs.c.owner.is_(None),
+            runs.c.needs.in_(needs),
+            runs.c.wake_at < due_before,
+        )
+    )
+    return [RunRow.of(row) for row in await connection.execute(query.order_by(runs.c.id))]
 
 
 async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> list[str]:
@@ -348,12 +396,22 @@ async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before
     return list((await connection.execute(query)).scalars())
 
 
-async def next_due_at(connection: AsyncConnection, mode: str, *, without: Sequence[str] = ()) -> datetime | None:
-    """The earliest time at which a run wants to be claimed, or the lease of one that was left in the middle ends."""
-    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended")
+async def next_due_at(
+    connection: AsyncConnection,
+    mode: str,
+    *,
+    grace: timedelta = timedelta(0),
+    without: Sequence[str] = (),
+    unknown: Sequence[str] = (),
+) -> datetime | None:
+    """The earliest time at which ``claim_due`` would find a run: one that is due, or one that was left in the middle."""
+    known = runs.c.needs.not_in(unknown)
+    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended", known)
     free = select(runs.c.wake_at).where(and_(waiting, runs.c.owner.is_(None))).order_by(runs.c.wake_at).limit(1)
     left = select(func.min(runs.c.lease_until)).where(and_(waiting, runs.c.owner.is_not(None), *_others(without)))
-    found = [(await connection.execute(query)).scalar() for query in (free, left)]
+    free_at = await connection.scalar(free)
+    left_at = await connection.scalar(left)
+    found = (free_at, None if left_at is None else left_at + grace)
     return min((at for at in found if at is not None), default=None)
 
 

@@ -63,6 +63,7 @@ async def courier_of(
             wakeup=Wakeup(),
             events_per_minute=per_minute,
             jitter=jitter,
+            may_send=lambda: True,
         )
 
 
@@ -327,6 +328,7 @@ async def test_a_defect_in_a_channel_is_tried_again(store: Store, clock: ManualC
         wakeup=Wakeup(),
         events_per_minute=60,
         jitter=lambda: 0.5,
+        may_send=lambda: True,
     )
     await courier.send_due()
     assert await states(store) == [("trigger", "waiting", 1)]

@@ -61,6 +61,7 @@ async def admit_in(
         snapshot={},
         target=target,
         source="prod",
+        needs="snapshot/1",
         cursor=machine.start(0, at),
         wake_at=wake_at or at,
         deadline_at=at + timedelta(hours=1),
