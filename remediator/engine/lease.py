@@ -17,8 +17,8 @@ from remediator.clock import Clock
 from remediator.engine.duty import Duties
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
+from remediator.store import claims, replicas
 from remediator.store import duties as duty_rows
-from remediator.store import replicas, runs
 from remediator.store.database import Store, Tx
 from remediator.store.replicas import Card
 from remediator.store.runs import RunRow
@@ -103,18 +103,18 @@ class Lease:
     async def renew(self) -> None:
         """One heartbeat, and a look at the duties. A failed one renews nothing and says so."""
         asked_s = self._clock.boottime()
-        claims = dict(self._claims)
+        held = dict(self._claims)
         try:
             async with self._store.begin(Tx.HEARTBEAT) as tx:
                 now = self._clock.now()
                 until = self.until(now)
-                kept = await runs.heartbeat(tx, owner=self._owner, run_ids=sorted(claims), lease_until=until)
+                kept = await claims.heartbeat(tx, owner=self._owner, run_ids=sorted(held), lease_until=until)
                 had = await duty_rows.renew(tx, owner=self._owner, lease_until=until)
                 await replicas.beat(tx, self._card(), now=now, lease_until=until)
             # Counted from before the transaction: what others read can only end later than what we allow ourselves.
             self._valid_until = asked_s + self._length.total_seconds()
             self._renewed.set()
-            for run_id, claim in claims.items():
+            for run_id, claim in held.items():
                 self._settle_claim(run_id, claim, kept.get(run_id))
             self._duties.renewed(had)
             self._on_beat()

@@ -12,7 +12,7 @@ from remediator.playbooks.model import Playbook
 from remediator.runs import undo
 from remediator.runs.cursor import Cursor
 from remediator.settings import Settings
-from remediator.store import incidents, runs
+from remediator.store import incidents, reverses, runs
 from remediator.store.database import Connection
 from remediator.store.runs import RunRow
 
@@ -47,7 +47,7 @@ async def _schedule(
     now: datetime,
 ) -> None:
     due_at = now + temporary
-    reverse_id = await runs.schedule_reverse(
+    reverse_id = await reverses.schedule_reverse(
         tx,
         run,
         undo.reverse(run.id, settled.remedy, settled.step, due_at),
@@ -60,7 +60,7 @@ async def _schedule(
 
 
 async def _withdraw(tx: Connection, run: RunRow, settled: Cursor, now: datetime) -> None:
-    reverse_id = runs.reverse_id(run.id, settled.remedy, settled.step)
+    reverse_id = reverses.reverse_id(run.id, settled.remedy, settled.step)
     why = f"{run.id} has put it back itself"
     if await runs.end_unclaimed(tx, reverse_id, outcome="cancelled", reason=why, now=now):
         await incidents.add_event(

@@ -1,7 +1,7 @@
 """The runner: claims runs whose time has come and does what the run machine says, one command after the other.
 
 It stores before it acts and tells the machine what happened; it decides nothing itself. What it was doing when it died is found
-in the row: by the next start where no other process can live (``runs.recover``), else by whoever claims it once its lease is over.
+in the row: by the next start where no other process can live (``claims.recover``), else by whoever claims it once its lease is over.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from remediator.engine.lease import Lease
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
-from remediator.store import episodes, runs
+from remediator.store import claims, episodes, runs
 from remediator.store.database import Connection, Tx
 from remediator.store.runs import LostClaimError, RunRow
 
@@ -71,7 +71,7 @@ class Runner:
             return
         tools = self._tools
         async with tools.store.begin(Tx.RECOVER) as tx:
-            taken = await runs.recover(tx, now=tools.clock.now(), wait=tools.settings.timings.request)
+            taken = await claims.recover(tx, now=tools.clock.now(), wait=tools.settings.timings.request)
         if taken:
             log.info("runs_recovered", runs=taken)
 
@@ -111,7 +111,7 @@ class Runner:
                 return []
             due_at = await self._next_due_at(connection)
             unclaimed_since = now - _UNCLAIMED_AFTER - tools.settings.timings.settle
-            stale = await runs.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
+            stale = await claims.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
         if stale:
             await self._give_back(stale)
         if due_at is None or due_at > now:
@@ -119,9 +119,9 @@ class Runner:
         async with tools.store.begin(Tx.CLAIM_RUNS) as tx:
             if await tools.unfit(tx) is not None:
                 return []
-            due = await runs.needs_due(tx, mode=tools.mode, now=now)
+            due = await claims.needs_due(tx, mode=tools.mode, now=now)
             self._unknown = tuple(needs for needs in due if lacking(needs))
-            return await runs.claim_due(
+            return await claims.claim_due(
                 tx,
                 mode=tools.mode,
                 owner=self._owner,
@@ -134,7 +134,7 @@ class Runner:
             )
 
     async def _next_due_at(self, connection: Connection) -> datetime | None:
-        return await runs.next_due_at(
+        return await claims.next_due_at(
             connection, self._tools.mode, grace=self._grace, without=tuple(self._in_hand), unknown=self._unknown
         )
 

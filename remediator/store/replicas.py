@@ -61,8 +61,8 @@ async def living(connection: AsyncConnection, now: datetime, *, without: str = "
     return [ReplicaRow(**row._mapping) for row in await connection.execute(query)]
 
 
-async def last_seen_at(connection: AsyncConnection, *, without: str) -> datetime | None:
-    """When another replica last gave a sign of life; None when none ever did."""
+async def last_seen_at(connection: AsyncConnection, *, without: str = "") -> datetime | None:
+    """When a replica last gave a sign of life (``without``: another than this); None when none ever did."""
     query = select(func.max(replicas.c.seen_at)).where(replicas.c.id != without)
     found: datetime | None = await connection.scalar(query)
     return found

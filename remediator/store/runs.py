@@ -1,12 +1,12 @@
-"""Runs: admitted, claimed, moved on, ended. Every write of a claimed run names its fence, so that a process that lost its claim
-writes nothing (engine.md 3, 4)."""
+"""Runs: admitted, moved on, ended. Every write of a claimed run names its fence, so that a process that lost its claim writes nothing
+(engine.md 4). Claiming is ``store.claims``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Row, and_, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -14,7 +14,6 @@ from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
 from remediator.store.columns import Instant
-from remediator.store.dialect import insert as insert_or_ignore
 from remediator.store.schema import approvals, runs
 from remediator.targets import Target
 
@@ -24,8 +23,6 @@ SCHEDULED = "scheduled"
 """A reverse that is not due yet: it holds nothing and stands in nobody's way (S39)."""
 IN_HAND_STATES = ("approval", SCHEDULED, *ACTIVE_STATES)
 """States of a run that has not ended."""
-
-_PUT_OFF = timedelta(seconds=2)
 
 
 class LostClaimError(RemediatorError):
@@ -140,120 +137,6 @@ async def admit(tx: AsyncConnection, admission: Admission, *, state: str, now: d
     return run_id
 
 
-def reverse_id(run_id: str, remedy: int, step: int) -> str:
-    """The run that reverses this step of another run."""
-    return derived_id("run", "reverse", run_id, str(remedy), str(step))
-
-
-async def schedule_reverse(
-    tx: AsyncConnection, run: RunRow, cursor: Cursor, *, due_at: datetime, deadline_at: datetime, now: datetime
-) -> str:
-    """Insert the run that puts back what a step of ``run`` made for a time (S39); ``cursor`` is ``undo.reverse``'s.
-
-    Safe to repeat: a step has one reverse. Its change is counted in the ledger with the run that it reverses.
-    """
-    run_id = reverse_id(run.id, cursor.remedy, cursor.step)
-    copied = {
-        name: getattr(run, name)
-        for name in (
-            "mode",
-            "incident_id",
-            "episode_id",
-            "playbook",
-            "revision",
-            "snapshot",
-            "target",
-            "source",
-            "needs",
-        )
-    }
-    statement = insert_or_ignore(runs).values(
-        **copied,
-        id=run_id,
-        remedy=cursor.remedy,
-        state=SCHEDULED,
-        reason=cursor.note,
-        cursor=cursor.to_json(),
-        wake_at=due_at,
-        created_at=now,
-        deadline_at=deadline_at,
-    )
-    await tx.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
-    return run_id
-
-
-async def claim_due(
-    tx: AsyncConnection,
-    *,
-    mode: str,
-    owner: str,
-    now: datetime,
-    lease_until: datetime,
-    limit: int,
-    grace: timedelta = timedelta(0),
-    without: Sequence[str] = (),
-    unknown: Sequence[str] = (),
-) -> list[RunRow]:
-    """Claim runs whose time has come, with all their locks or none; raise their fence.
-
-    A run that another process holds is taken over when its lease has been over for ``grace``, in which nothing that it has sent can
-    still arrive (S20). A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the
-    yes (S18), nor after a cancel; a scheduled one that is cancelled takes none either. ``without`` are runs that the claimer works on:
-    their lease may seem over when the wall clock jumps (S28); ``unknown`` are ``needs`` that it does not know (S22).
-    """
-    free = or_(runs.c.owner.is_(None), runs.c.lease_until < now - grace)
-    due = await tx.execute(
-        select(*COLUMNS, approvals.c.answer.label("approved"))
-        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
-        .where(
-            and_(
-                runs.c.mode == mode,
-                runs.c.wake_at <= now,
-                runs.c.state != "ended",
-                free,
-                runs.c.needs.not_in(unknown),
-                *_others(without),
-            )
-        )
-        .order_by(runs.c.wake_at)
-        .limit(limit)
-    )
-    claimed: list[RunRow] = []
-    for row in due.all():
-        fields = dict(row._mapping)
-        approved = fields.pop("approved")
-        run = RunRow(**fields)
-        state = run.state
-        waits = state == "approval" and approved != "approved"
-        if not waits and (state not in _INACTIVE or run.cancel_at is None):
-            if not await _take_target(tx, run, now):
-                await tx.execute(update(runs).where(runs.c.id == run.id).values(wake_at=now + _PUT_OFF))
-                continue
-            state = "running"
-        values = {"owner": owner, "lease_until": lease_until, "fence": run.fence + 1, "state": state}
-        # Once more, because a heartbeat takes no turn: its owner may have come back to life since the row was read.
-        as_read = and_(runs.c.id == run.id, runs.c.fence == run.fence, free)
-        if (await tx.execute(update(runs).where(as_read).values(**values))).rowcount != 1:
-            continue
-        claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
-    return claimed
-
-
-_INACTIVE = ("approval", SCHEDULED)
-
-
-def _others(without: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    return (runs.c.id.not_in(without),) if without else ()
-
-
-async def _take_target(tx: AsyncConnection, run: RunRow, now: datetime) -> bool:
-    """All its locks or none. A run after its yes must also find no other run admitted for its target, as must a reverse that is
-    due: until now it was not active."""
-    if run.state in _INACTIVE and await locks.in_the_way(tx, mode=run.mode, target=run.where, without=run.id):
-        return False
-    return await locks.take(tx, run_id=run.id, mode=run.mode, target=run.where, now=now)
-
-
 async def move(tx: AsyncConnection, run: RunRow, cursor: Cursor, **values: Any) -> None:
     """Store where a claimed run stands, with any other columns.
 
@@ -277,18 +160,19 @@ async def park(
     Locks stay with a run that has begun anything (engine.md 5); one that has not holds none while it waits (S18).
     """
     question = None if cursor.question is None else {"kind": cursor.question, "text": cursor.note}
-    if _untouched(cursor):
-        state = await _give_back(tx, run.id, cursor)
+    if untouched(cursor):
+        state = await give_back(tx, run.id, cursor)
     wake: Any = wake_at if cursor.cancelled else func.coalesce(runs.c.cancel_at, literal(wake_at, Instant))
     await move(tx, run, cursor, state=state, wake_at=wake, owner=None, lease_until=None, question=question, answer=None)
 
 
-def _untouched(cursor: Cursor) -> bool:
+def untouched(cursor: Cursor) -> bool:
+    """Has its run begun nothing?"""
     begun = cursor.changed or cursor.attempts > 0 or cursor.parts_since is not None
     return cursor.phase in (Phase.SETTLE, Phase.CHECK) and not begun
 
 
-async def _give_back(tx: AsyncConnection, run_id: str, cursor: Cursor) -> str:
+async def give_back(tx: AsyncConnection, run_id: str, cursor: Cursor) -> str:
     """Give back the locks of a run that has begun nothing. Returns the state in which such a run waits."""
     await locks.release(tx, run_id)
     if cursor.reverses is not None:
@@ -324,56 +208,6 @@ async def end_unclaimed(tx: AsyncConnection, run_id: str, *, outcome: str, reaso
     return True
 
 
-async def heartbeat(
-    tx: AsyncConnection, *, owner: str, run_ids: Sequence[str], lease_until: datetime
-) -> dict[str, tuple[str | None, int]]:
-    """Renew the lease of the runs that this process works on. Returns owner and fence of each, as they stand now."""
-    if not run_ids:
-        return {}
-    held = and_(runs.c.owner == owner, runs.c.id.in_(run_ids))
-    await tx.execute(update(runs).where(held).values(lease_until=lease_until))
-    rows = await tx.execute(select(runs.c.id, runs.c.owner, runs.c.fence).where(runs.c.id.in_(run_ids)))
-    return {row.id: (row.owner, row.fence) for row in rows}
-
-
-async def needs_due(connection: AsyncConnection, *, mode: str, now: datetime) -> list[str]:
-    """The different ``needs`` of the runs whose time has come."""
-    due = and_(runs.c.mode == mode, runs.c.wake_at <= now, runs.c.state != "ended")
-    return list((await connection.execute(select(runs.c.needs).where(due).distinct())).scalars())
-
-
-async def unclaimable(
-    connection: AsyncConnection, *, mode: str, needs: Sequence[str], due_before: datetime
-) -> list[RunRow]:
-    """Runs with one of these ``needs`` that nobody holds, although they have been due since before then."""
-    query = select(*COLUMNS).where(
-        and_(
-            runs.c.mode == mode,
-            runs.c.state != "ended",
-            runs.c.owner.is_(None),
-            runs.c.needs.in_(needs),
-            runs.c.wake_at < due_before,
-        )
-    )
-    return [RunRow.of(row) for row in await connection.execute(query.order_by(runs.c.id))]
-
-
-async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> list[str]:
-    """Take back every claim of processes that are gone (SQLite: the file lock proves it, S20). Returns the runs' ids.
-
-    A run that may have an effect on its way is woken after ``wait``, the time in which a request of the dead process could still
-    arrive; then it is looked at, never repeated blindly. One that has begun nothing gives back its locks.
-    """
-    held = [RunRow.of(row) for row in await tx.execute(select(*COLUMNS).where(runs.c.owner.is_not(None)))]
-    for run in held:
-        cursor = Cursor.from_json(run.cursor)
-        wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else run.wake_at or now
-        state = await _give_back(tx, run.id, cursor) if _untouched(cursor) else run.state
-        free = {"owner": None, "lease_until": None, "state": state, "wake_at": wake_at}
-        await tx.execute(update(runs).where(runs.c.id == run.id).values(**free))
-    return [run.id for run in held]
-
-
 async def get(connection: AsyncConnection, run_id: str) -> RunRow | None:
     """One run, or None."""
     row = (await connection.execute(select(*COLUMNS).where(runs.c.id == run_id))).first()
@@ -386,33 +220,6 @@ async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str)
     query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, at_it))
     row = (await connection.execute(query)).first()
     return None if row is None else RunRow.of(row)
-
-
-async def stale_ready(connection: AsyncConnection, *, mode: str, admitted_before: datetime) -> list[str]:
-    """Runs that nobody claimed in time, also because their target was busy: they go back to decision (S18)."""
-    query = select(runs.c.id).where(
-        and_(runs.c.mode == mode, runs.c.state == "ready", runs.c.owner.is_(None), runs.c.created_at < admitted_before)
-    )
-    return list((await connection.execute(query)).scalars())
-
-
-async def next_due_at(
-    connection: AsyncConnection,
-    mode: str,
-    *,
-    grace: timedelta = timedelta(0),
-    without: Sequence[str] = (),
-    unknown: Sequence[str] = (),
-) -> datetime | None:
-    """The earliest time at which ``claim_due`` would find a run: one that is due, or one that was left in the middle."""
-    known = runs.c.needs.not_in(unknown)
-    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended", known)
-    free = select(runs.c.wake_at).where(and_(waiting, runs.c.owner.is_(None))).order_by(runs.c.wake_at).limit(1)
-    left = select(func.min(runs.c.lease_until)).where(and_(waiting, runs.c.owner.is_not(None), *_others(without)))
-    free_at = await connection.scalar(free)
-    left_at = await connection.scalar(left)
-    found = (free_at, None if left_at is None else left_at + grace)
-    return min((at for at in found if at is not None), default=None)
 
 
 async def listing(

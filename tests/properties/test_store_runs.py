@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from remediator.runs.cursor import Cursor, Outcome, Phase
-from remediator.store import approvals, runs
+from remediator.store import approvals, claims, runs
 from remediator.store.database import Store, Tx
 from remediator.store.runs import ACTIVE_STATES, LostClaimError, RunRow
 from remediator.store.schema import approvals as approvals_table
@@ -121,7 +121,7 @@ class Model:
                     assert not await runs.give_answer(tx, run.id, said="yes", by="ada", reason="", now=at)
             case "recover":
                 async with self.store.begin(Tx.RECOVER) as tx:
-                    await runs.recover(tx, now=at, wait=timedelta(seconds=5))
+                    await claims.recover(tx, now=at, wait=timedelta(seconds=5))
             case "withdraw" if run is not None:
                 async with self.store.begin(Tx.DECIDE) as tx:
                     ended_it = await runs.end_unclaimed(tx, run.id, outcome="cancelled", reason="gone", now=at)
@@ -129,7 +129,7 @@ class Model:
             case "beat":
                 async with self.store.begin(Tx.HEARTBEAT) as tx:
                     ids = [one.id for one in self.claims if one.owner == OWNERS[number % 2]]
-                    await runs.heartbeat(tx, owner=OWNERS[number % 2], run_ids=ids, lease_until=at + made.LEASE)
+                    await claims.heartbeat(tx, owner=OWNERS[number % 2], run_ids=ids, lease_until=at + made.LEASE)
             case "time":
                 self.now += timedelta(seconds=(2, 31, 3601)[number % 3])
 

@@ -16,7 +16,7 @@ from remediator.engine.drive import Drive
 from remediator.engine.survey import Surveyor
 from remediator.errors import StoreUnavailableError
 from remediator.sandbox.world import World
-from remediator.store import episodes, runs
+from remediator.store import claims, episodes, runs
 from remediator.store.database import Store, Tx
 from remediator.store.schema import runs as run_table
 from tests.scenario.test_the_way_of_an_alert import crashing, restarts
@@ -147,7 +147,7 @@ async def test_a_clock_that_jumps_does_not_give_a_run_to_a_second_pair_of_hands(
             [run] = await service.until(applying, what="the write is under way")
             async with service.store.begin(Tx.OPERATE) as tx:
                 ended = datetime.now(tz=run.created_at.tzinfo) - timedelta(minutes=1)
-                await runs.heartbeat(tx, owner=str(run.owner), run_ids=[run.id], lease_until=ended)
+                await claims.heartbeat(tx, owner=str(run.owner), run_ids=[run.id], lease_until=ended)
             [run] = await service.ended()
             assert (run.outcome, restarts(service)) == ("verified", 1)
             [step] = (await service.story(run.incident_id)).steps[run.id]

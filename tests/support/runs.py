@@ -6,7 +6,7 @@ from typing import Any
 from remediator.ids import intent_id
 from remediator.runs import machine
 from remediator.runs.cursor import Cursor, Phase
-from remediator.store import journal, ledger, runs
+from remediator.store import claims, journal, ledger, runs
 from remediator.store.database import Connection, Store, Tx
 from remediator.store.runs import Admission, RunRow
 from remediator.targets import Target
@@ -74,7 +74,7 @@ async def claim(
 ) -> list[RunRow]:
     """Everything that is due."""
     async with store.begin(Tx.CLAIM_RUNS) as tx:
-        return await runs.claim_due(tx, mode=mode, owner=owner, now=at, lease_until=at + LEASE, limit=limit)
+        return await claims.claim_due(tx, mode=mode, owner=owner, now=at, lease_until=at + LEASE, limit=limit)
 
 
 async def begin(store: Store, run: RunRow, *, at: datetime = T0) -> Cursor:

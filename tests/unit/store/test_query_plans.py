@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store import (
+    claims,
     dead_letters,
     decisions,
     doubts,
@@ -36,9 +37,9 @@ QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
     "next episode due": episodes.next_due_at,
     "episodes of a target": lambda c: episodes.of_target(c, ["default"], ["inc_1"], T0),
     "watchdog": lambda c: episodes.last_seen(c, "Watchdog"),
-    "runs due": lambda c: runs.claim_due(c, mode="live", owner="o", now=T0, lease_until=T0, limit=32),
-    "next run due": lambda c: runs.next_due_at(c, "live"),
-    "stale runs": lambda c: runs.stale_ready(c, mode="live", admitted_before=T0),
+    "runs due": lambda c: claims.claim_due(c, mode="live", owner="o", now=T0, lease_until=T0, limit=32),
+    "next run due": lambda c: claims.next_due_at(c, "live"),
+    "stale runs": lambda c: claims.stale_ready(c, mode="live", admitted_before=T0),
     "pending run": lambda c: runs.pending_of(c, episode_id="epi_1", mode="live"),
     "runs that need a person": lambda c: runs.listing(c, states=("needs_person",)),
     "in the way": lambda c: locks.in_the_way(c, mode="live", target=TARGET, without=None),

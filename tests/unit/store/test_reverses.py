@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from remediator.runs import undo
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question
-from remediator.store import incidents, paging, runs, stopped
+from remediator.store import claims, incidents, paging, reverses, runs, stopped
 from remediator.store.database import Connection, Store, Tx
 from remediator.store.runs import RunRow
 from tests.support import runs as made
@@ -27,7 +27,7 @@ async def scheduled(store: Store, of: tuple[str, str]) -> tuple[RunRow, str]:
 
 async def schedule(tx: Connection, run: RunRow) -> str:
     cursor = undo.reverse(run.id, 0, 0, T0 + DAY)
-    return await runs.schedule_reverse(tx, run, cursor, due_at=T0 + DAY, deadline_at=T0 + 2 * DAY, now=T0)
+    return await reverses.schedule_reverse(tx, run, cursor, due_at=T0 + DAY, deadline_at=T0 + 2 * DAY, now=T0)
 
 
 async def test_until_it_is_due_it_is_in_nobodys_way(store: Store) -> None:
@@ -38,7 +38,7 @@ async def test_until_it_is_due_it_is_in_nobodys_way(store: Store) -> None:
     assert await made.claim(store, at=T0 + DAY - timedelta(seconds=1)) == []
     async with store.read() as connection:
         assert await runs.pending_of(connection, episode_id=of[1], mode="live") is None
-        assert await runs.stale_ready(connection, mode="live", admitted_before=T0 + DAY) == []
+        assert await claims.stale_ready(connection, mode="live", admitted_before=T0 + DAY) == []
         incident = await incidents.incident(connection, of[0])
         assert incident is not None
         told = await paging.incident_facts(connection, incident, T0)
@@ -52,7 +52,7 @@ async def test_when_due_it_is_claimed_with_its_target_and_again_after_a_restart(
     [run] = await made.claim(store, at=T0 + DAY)
     assert (run.id, run.state, Cursor.from_json(run.cursor).direction) == (reverse_id, "running", "undo")
     async with store.begin(Tx.RECOVER) as tx:
-        assert await runs.recover(tx, now=T0 + DAY, wait=timedelta(0)) == [reverse_id]
+        assert await claims.recover(tx, now=T0 + DAY, wait=timedelta(0)) == [reverse_id]
     back = await made.get(store, reverse_id)
     assert (back.state, back.due_at) == ("scheduled", T0 + DAY)
     assert [one.id for one in await made.claim(store, owner="two", at=T0 + DAY)] == [reverse_id]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from remediator.runs.cursor import Cursor, Outcome, Phase, Question
-from remediator.store import approvals, locks, runs
+from remediator.store import approvals, claims, locks, runs
 from remediator.store.database import Store, Tx
 from remediator.store.runs import LostClaimError
 from remediator.store.schema import ledger as ledger_table
@@ -171,7 +171,7 @@ class TestClaim:
         kept, left = await made.claim(store)
         for owner, run_ids in (("one", [kept.id]), ("two", [left.id]), ("one", [])):
             async with store.begin(Tx.HEARTBEAT) as tx:
-                await runs.heartbeat(tx, owner=owner, run_ids=run_ids, lease_until=T0 + timedelta(hours=1))
+                await claims.heartbeat(tx, owner=owner, run_ids=run_ids, lease_until=T0 + timedelta(hours=1))
         assert [run.id for run in await made.claim(store, owner="two", at=T0 + MINUTE)] == [left.id]
 
 
@@ -230,8 +230,8 @@ class TestWaiting:
     async def test_ready_and_unclaimed_for_too_long_goes_back_also_when_it_was_put_off(self, store: Store) -> None:
         run_id = await made.admit(store, await made.episode(store), wake_at=T0 + 10 * MINUTE)
         async with store.read() as connection:
-            assert await runs.stale_ready(connection, mode="live", admitted_before=T0) == []
-            assert await runs.stale_ready(connection, mode="live", admitted_before=T0 + SECOND) == [run_id]
+            assert await claims.stale_ready(connection, mode="live", admitted_before=T0) == []
+            assert await claims.stale_ready(connection, mode="live", admitted_before=T0 + SECOND) == [run_id]
 
 
 class TestEnd:
@@ -275,7 +275,7 @@ async def test_recovery_gives_every_claim_back_and_waits_for_what_may_be_on_its_
     began, untouched = await made.claim(store)
     await made.begin(store, began)
     async with store.begin(Tx.RECOVER) as tx:
-        taken = await runs.recover(tx, now=T0 + SECOND, wait=10 * SECOND)
+        taken = await claims.recover(tx, now=T0 + SECOND, wait=10 * SECOND)
     assert set(taken) == {began.id, untouched.id}
     assert set(await held(store)) == {began.id}, "locks outlive a crash, but not without a change (S18)"
     assert (await made.get(store, untouched.id)).state == "ready"

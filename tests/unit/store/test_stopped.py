@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from remediator.store import approvals, incidents, runs, stopped
+from remediator.store import approvals, claims, incidents, runs, stopped
 from remediator.store.database import Store, Tx
 from remediator.store.schema import incidents as incident_table
 from tests.support import incidents as rows
@@ -32,7 +32,7 @@ async def test_a_cancel_after_the_yes_does_not_wait_for_a_busy_target(store: Sto
         await approvals.settle(tx, asked, said="approved", by="ann", reason="seen", now=T0)
 
         async def claim() -> list[tuple[str, str]]:
-            found = await runs.claim_due(tx, mode="live", owner="o", now=T0, lease_until=LATER, limit=9)
+            found = await claims.claim_due(tx, mode="live", owner="o", now=T0, lease_until=LATER, limit=9)
             return [(run.id, run.state) for run in found]
 
         assert await claim() == []
@@ -45,12 +45,12 @@ async def test_a_run_left_by_its_owner_is_due_when_the_lease_ends_but_not_while_
         incident = await rows.join(tx)
         episode = await rows.fire(tx, incident)
         run_id = await rows.admit(tx, incident, episode, "running", owner="o", lease_until=LATER, wake_at=T0)
-        assert await runs.next_due_at(tx, "live") == LATER
-        assert await runs.next_due_at(tx, "live", without=(run_id,)) is None
+        assert await claims.next_due_at(tx, "live") == LATER
+        assert await claims.next_due_at(tx, "live", without=(run_id,)) is None
         after, until = LATER + timedelta(seconds=1), LATER + timedelta(minutes=1)
 
         async def claim(*without: str) -> list[str]:
-            found = await runs.claim_due(
+            found = await claims.claim_due(
                 tx, mode="live", owner="o", now=after, lease_until=until, limit=9, without=without
             )
             return [run.id for run in found]
