@@ -17,6 +17,7 @@ from remediator.cli import (
     runs,
     schema,
     serve,
+    store,
 )
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command()(demo.demo)
 app.command()(incidents.incidents)
 app.command()(decisions.decisions)
 app.add_typer(runs.app, name="runs")
+app.add_typer(store.app, name="store")
 app.command()(approve.approve)
 app.command()(reject.reject)
 app.command()(cancel.cancel)

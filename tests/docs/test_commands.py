@@ -14,11 +14,14 @@ PROGRAM: Any = typer.main.get_command(app)
 
 
 def commands(group: Any, prefix: str = "") -> set[str]:
-    """Every command by its words; of ``runs`` also the bare word, which shows."""
+    """Every command by its words; of ``runs`` also the bare word, which shows. A bare word that only gives help is none."""
     found = set()
     for name, command in group.commands.items():
         words = f"{prefix}{name}"
-        found |= {words} | commands(command, f"{words} ") if hasattr(command, "commands") else {words}
+        if not command.no_args_is_help:
+            found.add(words)
+        if hasattr(command, "commands"):
+            found |= commands(command, f"{words} ")
     return found
 
 

@@ -19,6 +19,7 @@ from remediator.settings import Settings, load_settings
 from remediator.store import incidents as incident_rows
 from remediator.store import runs as run_rows
 from remediator.store.database import Store
+from tests.support.whole_store import broken_rules
 
 TOKEN = "alertmanager-throwaway-token"
 API_TOKEN = "operator-throwaway-token"
@@ -203,5 +204,7 @@ async def running(
         async with World(speed=4) as made, running(directory, *playbooks, world=made, **changes) as service:
             yield service
         return
-    async with App(settings_for(world, directory, **changes)) as app, aiohttp.ClientSession() as session:
+    settings = settings_for(world, directory, **changes)
+    async with App(settings) as app, aiohttp.ClientSession() as session:
         yield Service(app, world, session)
+    assert await broken_rules(settings.store.url, watchdog=settings.escalation.watchdog) == []
