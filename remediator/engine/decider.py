@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 64
 """Episodes recorded in one transaction: a storm shares the price of a commit."""
+_LONGEST_S = 0.05
+"""After so long no further decision joins a transaction: journal and heartbeats wait for its end."""
 _FARTHEST = 1_024
 """How far down the list of what is due it looks for episodes that have a place to be looked at."""
 _POLL_S = 5.0
@@ -83,7 +85,9 @@ class Decider:
         while True:
             cases = surveying.take(self._clock.now(), _BATCH)
             if cases:
-                decided += await self._decide(cases)
+                left = await self._decide(cases)
+                surveying.give_back(left)
+                decided += len(cases) - len(left)
             decided += await self._tell_notices()
             begun = await self._begin_with_what_is_due(surveying)
             if not begun and not surveying.in_hand:
@@ -121,9 +125,11 @@ class Decider:
         ahead = _POLL_S if due_at is None else (due_at - self._clock.now()).total_seconds()
         await self._wakeup.wait(self._clock, min(max(ahead, 0.0), _POLL_S))
 
-    async def _decide(self, cases: Sequence[Case]) -> int:
+    async def _decide(self, cases: Sequence[Case]) -> Sequence[Case]:
+        """Record these. Returns those that took too long for this transaction."""
+        left: Sequence[Case] = ()
         try:
-            await self._record(cases)
+            left = await self._record(cases)
         except StoreUnavailableError:
             raise
         except Exception:
@@ -132,7 +138,7 @@ class Decider:
                 await self._record_alone(case)
         self._on_admitted()
         self._tools.on_page()
-        return len(cases)
+        return left
 
     async def _record_alone(self, case: Case) -> None:
         """One by one after a failure, so that one bad episode does not keep its neighbours from being decided."""
@@ -182,8 +188,10 @@ class Decider:
             await self._put_off(episode)
             return None
 
-    async def _record(self, cases: Sequence[Case]) -> None:
-        now = self._clock.now()
+    async def _record(self, cases: Sequence[Case]) -> Sequence[Case]:
+        """In one transaction, as many as it may take long. Returns the others."""
+        now, began_at = self._clock.now(), self._clock.boottime()
+        left: Sequence[Case] = ()
         touched: set[str] = set()
         async with self._store.begin(Tx.DECIDE) as tx:
             present = await episodes.many(tx, [case.episode.id for case in cases])
@@ -191,7 +199,10 @@ class Decider:
             cases = [case for case in cases if case.episode.id in present and not is_stale(case, present)]
             plain = {case.episode.id for case in cases if self._is_plain(case, present)}
             touched |= await unmatched.record(tx, [present[one] for one in sorted(plain)], self._tools, now)
-            for case in cases:
+            for number, case in enumerate(cases):
+                if number and self._clock.boottime() - began_at > _LONGEST_S:
+                    left = cases[number:]
+                    break
                 episode = present.get(case.episode.id)
                 if episode is None or episode.state == "doubtful" or episode.id in plain:
                     continue  # doubtful: came again while it was surveyed, and is still due
@@ -203,6 +214,7 @@ class Decider:
                 await judge_incident(
                     tx, incident_id, now=now, settings=self._settings, playbook_named=self._tools.playbooks().get
                 )
+        return left
 
     def _is_plain(self, case: Case, present: Mapping[str, EpisodeRow]) -> bool:
         """Matched by nothing and never decided: no run, request or answer can stand for it."""

@@ -90,6 +90,10 @@ class Surveying:
             del self._ready[case.episode.id]
         return cases
 
+    def give_back(self, cases: Sequence[Case]) -> None:
+        """Taken, and not recorded after all."""
+        self._ready.update((case.episode.id, case) for case in cases)
+
     def cancel(self) -> None:
         """Look no further; what was begun is due again."""
         for task in self._tasks.values():
