@@ -28,7 +28,7 @@ from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clock import Clock, SystemClock
 from remediator.conditions import CONDITIONS
-from remediator.engine import formats, loop_watch
+from remediator.engine import formats, hints, loop_watch
 from remediator.engine.alarm import Alarm
 from remediator.engine.courier import Courier
 from remediator.engine.decider import Decider
@@ -320,6 +320,16 @@ class App:
         self._cleanups.push_async_callback(lease.leave)
         await lease.renew()
         self._loop("heartbeat", lease.beat())
+        if store.shared:
+            hints.heed(
+                store,
+                decider=wake_decider,
+                runner=wake_runner,
+                escalator=wake_escalator,
+                courier=wake_courier,
+                reconciler=reconciler.wake,
+            )
+            self._loop("other replicas", store.listen(clock))
         self._loop("loop watch", loop_watch.run(clock, metrics))
         self._loop("escalator", escalator_duty.run(escalator.run))
         self._loop("reconciler", reconciler_duty.run(reconciler.run))
@@ -379,7 +389,13 @@ class App:
         return f"{installation}/{self._name}" if installation else self._name
 
     async def _open_store(self) -> Store:
-        store = await open_store(self.settings.store.url, probe=self._probe, observe=self.metrics.transaction)
+        store = await open_store(
+            self.settings.store.url,
+            password_file=self.settings.store.password_file,
+            lease=self.settings.timings.lease,
+            probe=self._probe,
+            observe=self.metrics.transaction,
+        )
         self._cleanups.push_async_callback(store.close)
         return store
 
@@ -446,6 +462,6 @@ def banner(app: App) -> dict[str, Any]:
         "alertmanager_config": f"deploy/alertmanager/{'live' if live else 'trial'}.yml",
         "changes": "made for real" if live else "none: every write is a dry-run",
         "namespaces": {name: list(cluster.namespaces) for name, cluster in app.settings.clusters.items()},
-        "store": app.settings.store.url,
+        "store": app.settings.store.shown,
         "duties": list(app.duties),
     }

@@ -51,11 +51,24 @@ class Listen(_Settings):
 
 
 class StoreSettings(_Settings):
-    url: str = Field("sqlite:///remediator.sqlite", description="sqlite:///relative/path or sqlite:////absolute/path")
+    url: str = Field(
+        "sqlite:///remediator.sqlite",
+        description="sqlite:///relative/path, sqlite:////absolute/path or postgresql://user@host:5432/database",
+    )
+    password_file: Path | None = Field(None, description="file with PostgreSQL's password; read at every connecting")
     commit_timeout: Duration = Field(
         timedelta(seconds=5), description="a webhook whose commit takes longer is answered 503"
     )
     queue: int = Field(2_000, gt=0, description="webhooks waiting for a commit; more are answered 503")
+
+    @property
+    def shown(self) -> str:
+        """The address for logs and pages: no password, and no options, in it."""
+        scheme, found, rest = self.url.partition("://")
+        if not found or scheme == "sqlite":
+            return self.url if found else "?"
+        authority, slash, path = rest.rpartition("@")[2].partition("?")[0].partition("/")
+        return f"{scheme}://{authority}{slash}{path}"
 
 
 class Credential(_WithSecret):
@@ -93,6 +106,14 @@ class Peers(_WithSecret):
     """The API of one Alertmanager cluster."""
 
     urls: tuple[HttpUrl, ...] = Field(min_length=1, description="every HA peer's base URL")
+    receivers: tuple[str, ...] = Field(
+        ("remediator",),
+        min_length=1,
+        description="receivers whose webhook is remediator; of no other anything is taken in",
+    )
+    group_wait: Duration = Field(
+        timedelta(seconds=30), description="longest group_wait of their routes; a webhook 2 min later counts as lost"
+    )
     credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
 
 
@@ -234,9 +255,13 @@ class Timings(_Settings):
     lease: Duration = Field(timedelta(seconds=30), description="how long a claim stands without a heartbeat")
     request: Duration = Field(timedelta(seconds=10), description="time-out of one request to the outside")
     takeover: Duration = Field(
-        timedelta(seconds=10), description="wait beyond lease and request before another replica's run is taken over (S20)"
+        timedelta(seconds=10),
+        description="wait beyond lease and request before another replica's run is taken over (S20)",
     )
     look: Duration = Field(timedelta(seconds=5), description="time between two looks of a verification")
+    reconcile: Duration = Field(
+        timedelta(minutes=1), description="how often what Alertmanager tells is compared with what has arrived (S29)"
+    )
     shutdown: Duration = Field(timedelta(seconds=20), description="how long a stop waits for what is under way")
 
 
