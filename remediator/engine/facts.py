@@ -3,7 +3,7 @@
 The store's part is read in the transaction that acts on it, so that limits are exact (S9) and a pause is never overlooked (S23).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +20,12 @@ from remediator.decision.facts import (
     Problem,
     RemedyFacts,
 )
+from remediator.engine import own_nodes
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.runs.plan import Plan
 from remediator.settings import Settings, Trusted
-from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, stopped
+from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, replicas, stopped
 from remediator.store.database import Connection
 from remediator.store.episodes import EpisodeRow
 from remediator.targets import WORKLOAD_KINDS, Target
@@ -44,10 +45,15 @@ async def complete(
     survey: Survey,
     now: datetime,
     own_run: str | None = None,
+    acting: bool = False,
 ) -> Facts:
     """Everything that a decision about this episode and playbook rests on. ``own_run`` is the run that asks: what it did, holds
-    or reserved never counts against it (S10)."""
+    or reserved never counts against it (S10). ``acting``: it is asked by the replica that would do it next."""
     target = survey.target
+    nodes: Collection[str] = ()
+    if target is not None and target.kind == "node":
+        living = [replica.node for replica in await replicas.living(connection, now)]
+        nodes = own_nodes.denied(settings.own_node, living, acting=acting)
     counted = None
     busy: tuple[str, ...] | None = None
     said_no = None
@@ -86,7 +92,7 @@ async def complete(
         target=target,
         target_problem=survey.target_problem,
         namespace_allowed=allowed(settings, target),
-        own_ground=own_ground(settings, target) or own_ground_moved(settings, target, survey.remedy),
+        own_ground=own_ground(settings, target, nodes) or own_ground_moved(settings, target, survey.remedy),
         pauses=(*by_pause_file(settings.pause_file), *standing),
         said_no=said_no,
         start_hold_until=await meta.get_instant(connection, meta.HOLD_UNTIL) if mode == "live" else None,
@@ -106,11 +112,11 @@ def autonomy_facts(settings: Settings, playbook: str, ladder: Ladder | None) -> 
     return AutonomyFacts(start, None if named is None else Autonomy(named), None, ladder)
 
 
-def own_ground(settings: Settings, target: Target | None) -> str | None:
-    """What of remediator's own ground the target is, if any (S12)."""
+def own_ground(settings: Settings, target: Target | None, nodes: Collection[str] | None = None) -> str | None:
+    """What of remediator's own ground the target is, if any (S12). ``nodes`` that it stands on; by default only this process's."""
     if target is None:
         return None
-    if target.kind == "node" and target.name == settings.own_node:
+    if target.kind == "node" and target.name in ((settings.own_node,) if nodes is None else nodes):
         return f"its own node {target.name}"
     if target.namespace in _ALWAYS_OWN:
         return f"namespace {target.namespace}"

@@ -173,6 +173,7 @@ class Recheck:
             survey=checked.survey,
             now=self._tools.clock.now(),
             own_run=self._run.id,
+            acting=True,
         )
         denials = guards.denials(self._guards(cursor), judge, found)
         if denials:

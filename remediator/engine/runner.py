@@ -14,10 +14,12 @@ from remediator.engine.drive import Drive
 from remediator.engine.formats import lacking
 from remediator.engine.given_up import give_up, leave
 from remediator.engine.lease import Lease
+from remediator.engine.own_nodes import left_to_others
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
-from remediator.store import claims, episodes, runs
+from remediator.store import claims, episodes, replicas, runs
+from remediator.store.claims import LeftOut
 from remediator.store.database import Connection, Tx
 from remediator.store.runs import LostClaimError, RunRow
 
@@ -55,6 +57,8 @@ class Runner:
         """How long after its lease a run of another process is left alone: nothing that it sent can still arrive then (S20)."""
         self._unknown: tuple[str, ...] = ()
         """``needs`` of due runs that this program does not know."""
+        self._elsewhere: tuple[str, ...] = ()
+        """Targets of runs that a replica on another node must claim."""
         self._in_hand: dict[str, RunRow] = {}
         self._defects: dict[str, int] = {}
         """How often driving a run failed in a row."""
@@ -109,6 +113,9 @@ class Runner:
         async with tools.store.read() as connection:
             if await tools.unfit(connection) is not None:
                 return []
+            if not self._alone and (own := tools.settings.own_node) is not None:
+                nodes = [replica.node for replica in await replicas.living(connection, now)]
+                self._elsewhere = left_to_others(own, nodes, tools.settings.clusters)
             due_at = await self._next_due_at(connection)
             unclaimed_since = now - _UNCLAIMED_AFTER - tools.settings.timings.settle
             stale = await claims.stale_ready(connection, mode=tools.mode, admitted_before=unclaimed_since)
@@ -129,14 +136,15 @@ class Runner:
                 lease_until=self._lease.until(now),
                 limit=free,
                 grace=self._grace,
-                without=tuple(self._in_hand),
-                unknown=self._unknown,
+                left_out=self._left_out,
             )
 
     async def _next_due_at(self, connection: Connection) -> datetime | None:
-        return await claims.next_due_at(
-            connection, self._tools.mode, grace=self._grace, without=tuple(self._in_hand), unknown=self._unknown
-        )
+        return await claims.next_due_at(connection, self._tools.mode, grace=self._grace, left_out=self._left_out)
+
+    @property
+    def _left_out(self) -> LeftOut:
+        return LeftOut(tuple(self._in_hand), self._unknown, self._elsewhere)
 
     async def _give_back(self, stale: list[str]) -> None:
         tools, now = self._tools, self._tools.clock.now()

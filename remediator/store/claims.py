@@ -1,6 +1,7 @@
 """Claims: who works on a run, until when, and how a run whose process is gone is taken over (engine.md 3, 6)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
@@ -12,9 +13,28 @@ from remediator.store.runs import COLUMNS, SCHEDULED, RunRow, give_back, untouch
 from remediator.store.schema import approvals, runs
 
 _PUT_OFF = timedelta(seconds=2)
-
-
 _INACTIVE = ("approval", SCHEDULED)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Runs that a process does not claim."""
+
+    runs: Sequence[str] = ()
+    """Ids of those that it works on: their lease may seem over when the wall clock jumps (S28)."""
+    needs: Sequence[str] = ()
+    """What it does not know (S22)."""
+    targets: Sequence[str] = ()
+    """What another process must do: work on the claimer's own node (S12)."""
+
+    @property
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
+        """None at all where nothing is left out: it would be in the way of indexes."""
+        listed = ((runs.c.id, self.runs), (runs.c.needs, self.needs), (runs.c.target, self.targets))
+        return tuple(column.not_in(values) for column, values in listed if values)
+
+
+NOTHING = LeftOut()
 
 
 async def claim_due(
@@ -26,15 +46,13 @@ async def claim_due(
     lease_until: datetime,
     limit: int,
     grace: timedelta = timedelta(0),
-    without: Sequence[str] = (),
-    unknown: Sequence[str] = (),
+    left_out: LeftOut = NOTHING,
 ) -> list[RunRow]:
     """Claim runs whose time has come, with all their locks or none; raise their fence.
 
     A run that another process holds is taken over when its lease has been over for ``grace``, in which nothing that it has sent can
     still arrive (S20). A run whose target is busy is put off for two seconds. A run that waits for approval takes no locks before the
-    yes (S18), nor after a cancel; a scheduled one that is cancelled takes none either. ``without`` are runs that the claimer works on:
-    their lease may seem over when the wall clock jumps (S28); ``unknown`` are ``needs`` that it does not know (S22).
+    yes (S18), nor after a cancel; a scheduled one that is cancelled takes none either.
     """
     free = or_(runs.c.owner.is_(None), runs.c.lease_until < now - grace)
     due = await tx.execute(
@@ -46,7 +64,7 @@ async def claim_due(
                 runs.c.wake_at <= now,
                 runs.c.state != "ended",
                 free,
-                *_but_for(without, unknown),
+                *left_out.conditions,
             )
         )
         .order_by(runs.c.wake_at)
@@ -71,12 +89,6 @@ async def claim_due(
             continue
         claimed.append(RunRow(**{**fields, "owner": owner, "fence": run.fence + 1, "state": state}))
     return claimed
-
-
-def _but_for(without: Sequence[str], unknown: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    """No condition at all where there is nothing to leave out: it would be in the way of indexes."""
-    listed = ((runs.c.id, without), (runs.c.needs, unknown))
-    return tuple(column.not_in(values) for column, values in listed if values)
 
 
 async def _take_target(tx: AsyncConnection, run: RunRow, now: datetime) -> bool:
@@ -128,13 +140,12 @@ async def next_due_at(
     mode: str,
     *,
     grace: timedelta = timedelta(0),
-    without: Sequence[str] = (),
-    unknown: Sequence[str] = (),
+    left_out: LeftOut = NOTHING,
 ) -> datetime | None:
     """The earliest time at which ``claim_due`` would find a run: one that is due, or one that was left in the middle."""
-    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended", *_but_for((), unknown))
+    waiting = and_(runs.c.wake_at.is_not(None), runs.c.mode == mode, runs.c.state != "ended", *left_out.conditions)
     free = select(runs.c.wake_at).where(and_(waiting, runs.c.owner.is_(None))).order_by(runs.c.wake_at).limit(1)
-    left = select(func.min(runs.c.lease_until)).where(and_(waiting, runs.c.owner.is_not(None), *_but_for(without, ())))
+    left = select(func.min(runs.c.lease_until)).where(and_(waiting, runs.c.owner.is_not(None)))
     free_at = await connection.scalar(free)
     left_at = await connection.scalar(left)
     found = (free_at, None if left_at is None else left_at + grace)

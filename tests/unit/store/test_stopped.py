@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from remediator.store import approvals, claims, incidents, runs, stopped
+from remediator.store.claims import LeftOut
 from remediator.store.database import Store, Tx
 from remediator.store.schema import incidents as incident_table
 from tests.support import incidents as rows
@@ -46,12 +47,12 @@ async def test_a_run_left_by_its_owner_is_due_when_the_lease_ends_but_not_while_
         episode = await rows.fire(tx, incident)
         run_id = await rows.admit(tx, incident, episode, "running", owner="o", lease_until=LATER, wake_at=T0)
         assert await claims.next_due_at(tx, "live") == LATER
-        assert await claims.next_due_at(tx, "live", without=(run_id,)) is None
+        assert await claims.next_due_at(tx, "live", left_out=LeftOut(runs=(run_id,))) is None
         after, until = LATER + timedelta(seconds=1), LATER + timedelta(minutes=1)
 
         async def claim(*without: str) -> list[str]:
             found = await claims.claim_due(
-                tx, mode="live", owner="o", now=after, lease_until=until, limit=9, without=without
+                tx, mode="live", owner="o", now=after, lease_until=until, limit=9, left_out=LeftOut(runs=without)
             )
             return [run.id for run in found]
 
