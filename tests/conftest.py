@@ -14,6 +14,7 @@ from remediator.sandbox.world import World
 from tests.controlplane import shared
 from tests.controlplane.processes import StartError
 from tests.controlplane.server import ControlPlane
+from tests.support import shared_database
 from tests.support.clock import ManualClock
 from tests.support.cluster import Stage
 from tests.support.emulated_cluster import EmulatedStage
@@ -30,18 +31,18 @@ settings.register_profile(
 settings.load_profile("fast")
 
 
-_OWNER = pytest.StashKey[shared.Owner]()
-_REAL = ("control_plane", "real_stage", "program")
+_OWNERS = pytest.StashKey[list[shared.Owner]]()
+_REAL = ("control_plane", "real_stage", "program", "database_server", "database_url")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process, not its workers, owns the test bed; it costs nothing until a test needs it."""
+    """The first process, not its workers, owns test bed and database server; they cost nothing until a test needs them."""
     if not hasattr(config, "workerinput"):
-        config.stash[_OWNER] = shared.Owner()
+        config.stash[_OWNERS] = [shared.Owner(), shared.Owner(shared_database.DIRECTORY)]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if (owner := config.stash.get(_OWNER, None)) is not None:
+    for owner in config.stash.get(_OWNERS, []):
         owner.close()
 
 
@@ -88,6 +89,22 @@ def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
         return shared.control_plane(teller(pytestconfig))
     except StartError as error:
         not_run(f"no control plane: {error}")
+
+
+@pytest.fixture(scope="session")
+def database_server() -> str:
+    """The URL of a real PostgreSQL server, shared by all workers. Not to be stopped: tests that do have ``own_server``."""
+    try:
+        return shared_database.server_url()
+    except StartError as error:
+        not_run(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture
+async def database_url(database_server: str) -> AsyncIterator[str]:
+    """A fresh database on it, migrated: for ``store.url``."""
+    async with shared_database.fresh(database_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -35,14 +35,16 @@ class Owner:
     A test bed that runs already, by hand, belongs to nobody here and is left alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variable: str = DIRECTORY) -> None:
+        """``variable`` is where its processes and the workers find the directory."""
+        self._variable = variable
         self._directory: Path | None = None
-        if not (Path(os.environ.get(DIRECTORY, "")) / "ready.json").is_file():
+        if not (Path(os.environ.get(variable, "")) / "ready.json").is_file():
             self._directory = Path(tempfile.mkdtemp(prefix="remediator-test-bed-"))
             os.mkfifo(self._directory / "alive")
             # Also for reading, or else opening would wait for a reader.
             self._alive = os.open(self._directory / "alive", os.O_RDWR)
-            os.environ[DIRECTORY] = str(self._directory)
+            os.environ[variable] = str(self._directory)
 
     def close(self) -> None:
         """End the test bed, if any was started, and remove its files."""
@@ -53,14 +55,14 @@ class Owner:
         while _runs(self._directory) and time.monotonic() < until:
             time.sleep(0.05)
         shutil.rmtree(self._directory, ignore_errors=True)
-        del os.environ[DIRECTORY]
+        del os.environ[self._variable]
 
 
 def control_plane(say: Say) -> ControlPlane:
     """The one of this test run, built and started if nobody has yet. Raises StartError, in every worker the same."""
     directory = Path(os.environ[DIRECTORY])
     ready, failed = directory / "ready.json", directory / "failed.txt"
-    with _locked(directory / "starting.lock"):
+    with locked(directory / "starting.lock"):
         if failed.exists():
             raise StartError(failed.read_text())
         if not ready.exists():
@@ -92,7 +94,8 @@ def _start(directory: Path, ready: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One process of the test run at a time."""
     with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

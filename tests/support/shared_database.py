@@ -1,0 +1,119 @@
+"""One PostgreSQL server for all workers of a test run, and a fresh database, migrated already, for every test that asks.
+
+``REMEDIATOR_TEST_POSTGRES`` (the URL of any database of a server, whose user may create databases) lends one instead.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from remediator.store.database import open_store
+from tests.controlplane import shared
+from tests.controlplane.processes import StartError
+from tests.support.database_server import DatabaseServer, binaries
+
+DIRECTORY = "TEST_DATABASE_OF_REMEDIATOR"
+"""Environment variable: where the processes of this test run find its server."""
+LENT = "REMEDIATOR_TEST_POSTGRES"
+_ROOT = Path(__file__).parents[2]
+_START_WITHIN_S = 60.0
+_TEMPLATE = "remediator_template"
+
+_started: list["subprocess.Popen[bytes]"] = []
+
+
+def server_url() -> str:
+    """The server of this test run, started if nobody has yet. Raises StartError, in every worker the same."""
+    directory = Path(os.environ[DIRECTORY])
+    ready, failed = directory / "ready.json", directory / "failed.txt"
+    with shared.locked(directory / "starting.lock"):
+        if failed.exists():
+            raise StartError(failed.read_text())
+        if not ready.exists():
+            try:
+                _start(directory, ready)
+            except StartError as error:
+                failed.write_text(str(error))
+                raise
+    return str(json.loads(ready.read_text())["url"])
+
+
+@asynccontextmanager
+async def fresh(url: str, *, migrated: bool = True) -> AsyncIterator[str]:
+    """The URL of a database of its own on this server. Whoever is still connected at the end is thrown out."""
+    name = f"remediator_test_{secrets.token_hex(6)}"
+    await _do(url, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template0'}")
+    try:
+        yield _named(url, name)
+    finally:
+        await _do(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _start(directory: Path, ready: Path) -> None:
+    log = directory / "server.log"
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "tests.support.shared_database", str(directory)]
+        # A session of its own: an interrupt at the terminal is for pytest, which then ends the server in order.
+        bed = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=_ROOT, start_new_session=True
+        )
+    _started.append(bed)
+    until = time.monotonic() + _START_WITHIN_S
+    while not ready.exists():
+        if bed.poll() is not None or time.monotonic() > until:
+            bed.kill()
+            raise StartError(f"the server for tests did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.05)
+
+
+async def _serve(directory: Path) -> None:
+    """Until nobody keeps the test bed alive any more."""
+    shared.hold_running(directory)
+    if (lent := os.environ.get(LENT)) is not None:
+        await _offer(lent, directory)
+        await _do(lent, f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
+        return
+    if (folder := binaries()) is None:
+        raise StartError("there is no PostgreSQL on this machine")
+    server = DatabaseServer(folder)
+    try:
+        server.start()
+        await _offer(server.url(), directory)
+    finally:
+        server.remove()
+
+
+async def _offer(url: str, directory: Path) -> None:
+    await _do(url, f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
+    await _do(url, f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")
+    await (await open_store(_named(url, _TEMPLATE))).close()
+    told = directory / "ready.json.new"
+    told.write_text(json.dumps({"url": url}))
+    told.rename(directory / "ready.json")
+    await shared.without_owner(directory)
+
+
+async def _do(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=30)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))
