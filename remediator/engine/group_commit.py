@@ -185,7 +185,10 @@ class GroupCommit:
 
     async def _transaction(self, arrivals: Sequence[Arrival]) -> list[Taken]:
         async with self._store.begin_lean(Tx.INTAKE) as writer:
-            return await inbox.take_in(writer, arrivals, self._severity_of)
+            return await inbox.take_in(writer, arrivals, self._severity_of, self._breathe)
+
+    async def _breathe(self) -> None:
+        await self._clock.sleep(0)
 
     def _fail(self, refused: Sequence[_Waiting], reason: str) -> None:
         self.trouble = reason

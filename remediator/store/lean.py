@@ -39,8 +39,8 @@ class LeanWriter(Protocol):
     async def begin(self, label: str) -> None:
         """Take the turn; waits for other processes within the database's bounds."""
 
-    async def run(self, work: Callable[[Execute], T], *, brief: bool) -> T:
-        """Do the work of the transaction. ``brief``: up to some ten rows."""
+    async def run(self, work: Callable[[Execute], T]) -> T:
+        """Do a piece of the transaction's work: on the loop, so it must be short (some ten rows, 5 ms)."""
 
     async def commit(self) -> None:
         """Durable when it returns."""

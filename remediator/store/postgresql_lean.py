@@ -40,9 +40,8 @@ class PostgresqlLean:
         await connection.start()
         await self._begin(connection, label)
 
-    async def run(self, work: Callable[[Execute], T], *, brief: bool) -> T:
+    async def run(self, work: Callable[[Execute], T]) -> T:
         """Do the work of the transaction, on the loop: every statement waits for the server."""
-        del brief
         return await self._open().run_sync(lambda connection: work(_Execute(connection)))
 
     async def commit(self) -> None:

@@ -1,5 +1,6 @@
 """What stands in the file is what the pure fold says (S2), whatever the order, the batches and the repetitions."""
 
+import asyncio
 import sqlite3
 import zlib
 from collections.abc import Sequence
@@ -58,9 +59,13 @@ def an_arrival(*alerts: Alert | Rejected, received: float = 100, source: str = "
     return arrival._replace(**changes)
 
 
+async def breathe() -> None:
+    await asyncio.sleep(0)
+
+
 async def store_all(store: Store, *arrivals: Arrival) -> list[Taken]:
     async with store.begin_lean(Tx.INTAKE) as writer:
-        return await inbox.take_in(writer, arrivals, severity_of)
+        return await inbox.take_in(writer, arrivals, severity_of, breathe)
 
 
 def rows(path: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -142,7 +147,7 @@ async def settle(store: Store, decide_again_at: datetime | None) -> None:
     """What the decider does once it has looked."""
     async with store.begin_lean(Tx.DECIDE) as writer:
         value = None if decide_again_at is None else int(decide_again_at.timestamp() * 1_000_000)
-        await writer.run(lambda execute: execute("UPDATE episodes SET decide_again_at = ?", (value,)), brief=True)
+        await writer.run(lambda execute: execute("UPDATE episodes SET decide_again_at = ?", (value,)))
 
 
 async def test_new_closed_and_doubtful_episodes_are_due_at_once(file: tuple[Store, Path]) -> None:
@@ -186,8 +191,8 @@ async def test_the_incident_of_a_closed_episode_is_looked_at(file: tuple[Store, 
     async with store.begin_lean(Tx.DECIDE) as writer:
         columns = "id, key, mode, title, severity, state, opened_at, recurrences"
         insert = f"INSERT INTO incidents ({columns}) VALUES ('inc_1', 'k', 'live', 't', 'high', 'open', 0, 0)"
-        await writer.run(lambda execute: execute(insert, ()), brief=True)
-        await writer.run(lambda execute: execute("UPDATE episodes SET incident_id = 'inc_1'", ()), brief=True)
+        await writer.run(lambda execute: execute(insert, ()))
+        await writer.run(lambda execute: execute("UPDATE episodes SET incident_id = 'inc_1'", ()))
     await store_all(store, an_arrival(an_alert("a", 1), received=11))
     assert rows(path, "SELECT look_again_at FROM incidents") == [(None,)]
     await store_all(store, an_arrival(an_alert("a", 1, 9), received=12))
@@ -200,7 +205,7 @@ async def test_a_possible_late_copy_does_not_confirm(file: tuple[Store, Path]) -
     await store_all(store, an_arrival(an_alert("a", 1), received=2), an_arrival(an_alert("a", 1, 5), received=6))
     async with store.begin_lean(Tx.SETTLE_DOUBT) as writer:  # reopened for want of an answer
         reopen = "UPDATE episodes SET state = 'open', confirmed_at = NULL"
-        await writer.run(lambda execute: execute(reopen, ()), brief=True)
+        await writer.run(lambda execute: execute(reopen, ()))
     await store_all(store, an_arrival(an_alert("a", 1), received=7))
     assert rows(path, "SELECT confirmed_at FROM episodes") == [(None,)]
     await store_all(store, an_arrival(an_alert("a", 6), received=8))
@@ -232,7 +237,7 @@ async def test_a_failed_transaction_leaves_nothing(file: tuple[Store, Path]) -> 
 
     async def failing() -> None:
         async with store.begin_lean(Tx.INTAKE) as writer:
-            await inbox.take_in(writer, [an_arrival(an_alert("a", 1))], severity_of)
+            await inbox.take_in(writer, [an_arrival(an_alert("a", 1))], severity_of, breathe)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
