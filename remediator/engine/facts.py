@@ -21,6 +21,7 @@ from remediator.decision.facts import (
     RemedyFacts,
 )
 from remediator.engine import own_nodes
+from remediator.engine.named_target import traces
 from remediator.engine.survey import Survey, Surveyor
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.runs.plan import Plan
@@ -173,7 +174,14 @@ async def known(
     same: tuple[EpisodeView, ...] = ()
     if target is not None:
         incident_ids = [] if episode.incident_id is None else [episode.incident_id]
-        found = await episodes.of_target(connection, [episode.source], incident_ids, since or now)
+        found = await episodes.of_target(
+            connection,
+            [episode.source],
+            incident_ids,
+            since or now,
+            alertnames=playbook.alertnames,
+            traces=traces(playbook, target),
+        )
         same = tuple(
             EpisodeView(one.fingerprint, one.labels, one.state != "closed", one.starts_at, one.ended_at)
             for one in found

@@ -27,6 +27,9 @@ _POD_SUFFIX = {
 }
 
 
+_NEEDS_NO_ESCAPE = re.compile(r"[-.a-z0-9]+")
+
+
 def is_built(type_: str) -> bool:
     """Can this release find a target of this type (its key in the playbook)?"""
     return type_ in KINDS or type_ in ("workload", "workload_of_pod")
@@ -86,6 +89,21 @@ class NamedTarget:
             return self.namespace == target.namespace and re.fullmatch(pattern, self.name) is not None
         within = target.namespace if self.namespace else ""
         return (self.namespace, self.name) == (within, target.name)
+
+
+def traces(playbook: Playbook, target: Target) -> tuple[str, ...]:
+    """Texts that stand in the stored labels of every alert that could name this target (``names_and_values``), so that the store
+    can be asked for few. Others may have them too: ``could_be`` decides."""
+    spec = playbook.target
+    if spec is None:
+        return ()
+    whole = {"namespace": target.namespace, "name": target.name, "pod": target.name}
+    found = []
+    for field in sorted(spec.copied & whole.keys()):
+        begins = field == "pod" and spec.type == "workload_of_pod"
+        if _NEEDS_NO_ESCAPE.fullmatch(whole[field]):
+            found.append(f'"{whole[field]}-' if begins else f'"{whole[field]}"')
+    return tuple(found)
 
 
 def named_target(playbook: Playbook, cluster: str, labels: Mapping[str, str]) -> NamedTarget | Problem:

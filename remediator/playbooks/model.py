@@ -196,6 +196,17 @@ class Playbook(Frozen):
         """Is this playbook meant for an alert with these labels? Never for a playbook without ``match``."""
         return any(matchers.matches(labels) for matchers in self.match_sets)
 
+    @cached_property
+    def alertnames(self) -> frozenset[str] | None:
+        """The only names that alerts of this playbook can have; None where ``match`` leaves that open."""
+        names: frozenset[str] = frozenset()
+        for matchers in self.match_sets:
+            listed = [one.values for one in matchers.matchers if one.name == "alertname" and one.values is not None]
+            if not listed:
+                return None
+            names |= listed[0]
+        return names
+
     @property
     def writes(self) -> bool:
         """Can any remedy change the world? Otherwise its run ends ``informed``."""

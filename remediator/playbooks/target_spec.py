@@ -168,6 +168,11 @@ class TargetSpec(Frozen):
             return None
         return _template(text).render(labels={}, vars=vars)
 
+    @property
+    def copied(self) -> frozenset[str]:
+        """The fields that are the whole value of some label, just as the alert gave it."""
+        return frozenset(field for field, text in self._texts().items() if _template(text).copies_a_label)
+
     def _texts(self) -> dict[str, str]:
         chosen: Frozen = getattr(self, self.type)
         return {field: getattr(chosen, field) for field in type(chosen).model_fields}

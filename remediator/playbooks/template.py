@@ -94,6 +94,13 @@ class Template:
         return frozenset(name for expression in self.expressions for name in expression.labels)
 
     @property
+    def copies_a_label(self) -> bool:
+        """Is what it gives always the whole value of some label, as it is?"""
+        return len(self.parts) == len(self.expressions) == 1 and all(
+            one.labels and not one.filters for one in self.expressions
+        )
+
+    @property
     def variable_names(self) -> frozenset[str]:
         """Every variable that the template reads."""
         return frozenset(e.variable for e in self.expressions if e.variable is not None)

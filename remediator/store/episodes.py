@@ -1,11 +1,11 @@
 """Episodes as the decider sees them: which are due, what is known of each, when to look again. Intake writes them (``inbox``)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, select, update
+from sqlalchemy import Row, Text, and_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import Severity
@@ -148,9 +148,22 @@ async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> Non
 
 
 async def of_target(
-    connection: AsyncConnection, sources: Sequence[str], incident_ids: Sequence[str], closed_since: datetime
+    connection: AsyncConnection,
+    sources: Sequence[str],
+    incident_ids: Sequence[str],
+    closed_since: datetime,
+    *,
+    alertnames: Collection[str] | None,
+    traces: Sequence[str],
 ) -> list[EpisodeRow]:
-    """Open episodes of these sources or incidents, and those closed since; for ``alert_resolved`` (S26)."""
+    """Open episodes of these sources or incidents, and those closed since; for ``alert_resolved`` (S26).
+
+    Only those of these names (None: any) whose stored labels contain every one of ``traces``: in a storm that is a few out of
+    thousands, and the others must not be read.
+    """
+    meant = [type_coerce(episodes.c.labels, Text).contains(trace, autoescape=True) for trace in traces]
+    if alertnames is not None:
+        meant.append(episodes.c.alertname.in_(sorted(alertnames)))
     here = episodes.c.source.in_(sources)
     ways = (
         and_(here, episodes.c.state != word("closed")),
@@ -159,7 +172,7 @@ async def of_target(
     )
     found: dict[str, EpisodeRow] = {}
     for way in ways:  # one query each, so that each has its index
-        for row in await connection.execute(select(*COLUMNS).where(way)):
+        for row in await connection.execute(select(*COLUMNS).where(and_(way, *meant))):
             one = EpisodeRow.of(row)
             if one.state != "closed" or (one.closed_at is not None and one.closed_at >= closed_since):
                 found[one.id] = one

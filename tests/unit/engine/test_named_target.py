@@ -3,14 +3,25 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remediator.decision.facts import Problem
-from remediator.engine.named_target import NamedTarget, named_target
+from remediator.engine.named_target import NamedTarget, named_target, traces
+from remediator.store.columns import names_and_values
 from remediator.targets import Target
 from tests.support.playbooks import playbook
 
 POD = {"namespace": "{{ labels.namespace }}", "pod": "{{ labels.pod }}"}
 CHECKOUT = Target.kubernetes("prod", "shop", "deployment", "checkout")
+TARGETS: dict[str, dict[str, Any]] = {
+    "of pod": {"workload_of_pod": POD},
+    "by name": {"workload": {"namespace": "{{ labels.namespace }}", "name": "{{ labels.deployment }}"}},
+    "by either": {"workload": {"namespace": "shop", "name": '{{ label("deployment", "pod") }}'}},
+    "in two parts": {"workload": {"namespace": "shop", "name": "{{ labels.deployment }}{{ labels.pod }}"}},
+}
+NAMES = ("namespace", "deployment", "pod", "exported_pod", "odd")
+VALUES = ("shop", "checkout", "checkout-7f9c-x2k4d", "check", "out", "", 'a"b', "\ud800")
 
 
 def named(target: dict[str, Any], **labels: str) -> NamedTarget | Problem:
@@ -123,3 +134,28 @@ def test_whether_an_alert_could_be_about_a_target_is_told_without_the_cluster(
 ) -> None:
     """S26: also of pods that are long gone."""
     assert one.could_be(target) is could
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ({"workload_of_pod": POD}, ('"shop"', '"checkout-')),
+        ({"workload": {"namespace": "shop", "name": "{{ labels.deployment }}"}}, ('"checkout"',)),
+        ({"workload": {"namespace": "shop", "name": '{{ label("deployment", "app") }}'}}, ('"checkout"',)),
+        ({"workload": {"namespace": "shop", "name": "{{ labels.app }}-{{ labels.part }}"}}, ()),
+        ({"workload": {"namespace": "{{ labels.ns | lower }}", "name": "checkout"}}, ()),
+    ],
+)
+def test_only_alerts_with_these_texts_in_their_labels_could_name_the_target(
+    target: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    assert sorted(traces(playbook(target=target), CHECKOUT)) == sorted(expected)
+
+
+@given(st.sampled_from(sorted(TARGETS)), st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES)))
+def test_every_alert_that_could_be_about_the_target_has_the_texts(kind: str, labels: dict[str, str]) -> None:
+    """The store is asked for these texts: what it does not show would be taken for resolved (S26)."""
+    of = playbook(target=TARGETS[kind])
+    found = named_target(of, "prod", labels)
+    if isinstance(found, NamedTarget) and found.could_be(CHECKOUT):
+        assert all(text in names_and_values(labels) for text in traces(of, CHECKOUT))

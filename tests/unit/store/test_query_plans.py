@@ -35,7 +35,9 @@ SMALL = frozenset({"pauses", "locks", "meta"})
 QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
     "episodes due": lambda c: episodes.due(c, T0, 64),
     "next episode due": episodes.next_due_at,
-    "episodes of a target": lambda c: episodes.of_target(c, ["default"], ["inc_1"], T0),
+    "episodes of a target": lambda c: episodes.of_target(
+        c, ["default"], ["inc_1"], T0, alertnames=["ServiceDown"], traces=['"checkout"']
+    ),
     "watchdog": lambda c: episodes.last_seen(c, "Watchdog"),
     "runs due": lambda c: claims.claim_due(c, mode="live", owner="o", now=T0, lease_until=T0, limit=32),
     "next run due": lambda c: claims.next_due_at(c, "live"),
