@@ -26,10 +26,11 @@ from remediator.clients.http_probe import HttpProbe
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
-from remediator.clock import Clock, SystemClock
+from remediator.clock import Clock, DisciplinedClock, SystemClock
 from remediator.conditions import CONDITIONS
 from remediator.engine import formats, hints, loop_watch
 from remediator.engine.alarm import Alarm
+from remediator.engine.clock_watch import ClockKeeper, ClockWatch
 from remediator.engine.courier import Courier
 from remediator.engine.decider import Decider
 from remediator.engine.duty import Duties
@@ -43,6 +44,8 @@ from remediator.engine.permission_watch import PermissionWatch
 from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.engine.readiness import Readiness
 from remediator.engine.reconciler import Reconciler
+from remediator.engine.reconciliation import Reconciliation
+from remediator.engine.retention import Retention
 from remediator.engine.runner import Runner
 from remediator.engine.startup import settle_hold, settle_mode
 from remediator.engine.survey import Surveyor
@@ -82,7 +85,8 @@ class App:
         probe: Probe = _ignore,
     ) -> None:
         self.settings = settings
-        self.clock: Clock = clock or SystemClock()
+        self._machine = clock or SystemClock()
+        self.clock = DisciplinedClock(self._machine)
         self.metrics = Metrics()
         self.failed = asyncio.Event()
         """Set when a loop has ended with an error: stop, exit with 1."""
@@ -144,6 +148,8 @@ class App:
         metrics.set_mode(settings.mode)
         self._store = store = await self._open_store()
         length = settings.timings.lease
+        clock_watch = ClockWatch(store=store, clock=clock, machine=self._machine, metrics=metrics, lease=length)
+        await clock_watch.begin()
         await settle_mode(
             store, card=self._card(), lease_until=clock.now() + length, change_mode=self._change_mode, now=clock.now()
         )
@@ -175,7 +181,9 @@ class App:
         )
         self._set_hash = lambda: watch.set_hash
         await watch.load()
-        fitness = Fitness(mode=settings.mode, set_hash=lambda: library.current.set_hash)
+        fitness = Fitness(
+            mode=settings.mode, set_hash=lambda: library.current.set_hash, clock_steps=lambda: clock_watch.moved
+        )
         self._duties = duties = Duties(store=store, owner=self._owner, metrics=metrics)
 
         def tell_people() -> None:
@@ -203,7 +211,13 @@ class App:
             commit_timeout=settings.store.commit_timeout,
         )
         reconciler = Reconciler(
-            store=store, clock=clock, metrics=metrics, intake=intake, peers=alertmanagers, on_settled=wake_decider
+            store=store,
+            clock=clock,
+            metrics=metrics,
+            intake=intake,
+            peers=alertmanagers,
+            receivers=self._receivers(),
+            on_settled=wake_decider,
         )
         tools = Tools(
             store=store,
@@ -218,6 +232,7 @@ class App:
             on_ended=wake_decider,
             on_page=tell_people,
             unfit=fitness.in_all,
+            unsteady_s=clock.steady_in,
         )
         alarm = None
         if settings.mode == "live" and settings.pagerduty.key is not None:
@@ -315,6 +330,34 @@ class App:
         self._server = Server(app, health=health, settings=settings)
 
         reconciler_duty = duties.add("reconciler", unfit=fitness.in_mode)
+        reconciliation_duty = duties.add("reconciliation", unfit=fitness.in_mode)
+        reconciliation = Reconciliation(
+            store=reconciliation_duty,
+            clock=clock,
+            metrics=metrics,
+            settings=settings,
+            intake=intake,
+            alertmanagers=alertmanagers,
+            prometheus=worlds.prometheus_of(settings),
+            on_changed=wake_decider,
+        )
+        clock_duty = duties.add("clock")
+        timings = settings.timings
+        clock_keeper = ClockKeeper(
+            store=clock_duty, clock=clock, watch=clock_watch, settle=length + timings.request + timings.takeover
+        )
+        retention_duty = duties.add("retention", unfit=fitness.in_mode)
+        retention = Retention(
+            store=retention_duty,
+            clock=clock,
+            settings=settings,
+            playbooks=lambda: library.current.playbooks,
+            metrics=metrics,
+        )
+
+        def look_for_duties() -> None:
+            lease.look_soon()
+            watch.look_soon()
 
         # Stopped in reverse: the server first, so that nobody is refused who could still be answered.
         self._cleanups.push_async_callback(lease.leave)
@@ -328,11 +371,17 @@ class App:
                 escalator=wake_escalator,
                 courier=wake_courier,
                 reconciler=reconciler.wake,
+                clock=clock_watch.look_soon,
+                duties=look_for_duties,
             )
             self._loop("other replicas", store.listen(clock))
         self._loop("loop watch", loop_watch.run(clock, metrics))
+        self._loop("clock watch", clock_watch.run())
+        self._loop("clock", clock_duty.run(clock_keeper.run))
         self._loop("escalator", escalator_duty.run(escalator.run))
         self._loop("reconciler", reconciler_duty.run(reconciler.run))
+        self._loop("reconciliation", reconciliation_duty.run(reconciliation.run))
+        self._loop("retention", retention_duty.run(retention.run))
         self._loop("playbooks", watch.run())
         self._loop("permissions", permissions.run())
         self._loop("decider", decider_duty.run(decider.run))
@@ -418,6 +467,14 @@ class App:
             name: PrometheusClient(at.url, at.credential, session, self._timeout_s)
             for name, cluster in self.settings.clusters.items()
             if (at := cluster.prometheus) is not None
+        }
+
+    def _receivers(self) -> dict[str, tuple[str, ...]]:
+        """Of each source that has an Alertmanager, those that lead here."""
+        return {
+            name: peers.receivers
+            for name, source in self.settings.sources.items()
+            if (peers := source.alertmanager) is not None
         }
 
     def _alertmanagers(self, session: aiohttp.ClientSession) -> dict[str, AlertmanagerPeers]:

@@ -52,6 +52,22 @@ class Metrics:
             "Deliveries that Alertmanager cut short.",
             registry=registry,
         )
+        self.reconciliations = Counter(
+            "remediator_reconciliations_total",
+            "Comparisons with Alertmanager's list, one a source and minute.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("done", "failed"):
+            self.reconciliations.labels(result=result)
+        self.reconciled = Counter(
+            "remediator_reconciled_alerts_total",
+            "Alerts of which no delivery had told: taken_in, confirmed as firing, or closed as over.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("taken_in", "confirmed", "closed"):
+            self.reconciled.labels(result=result)
         self.watchdog_last_seen_at = Gauge(
             "remediator_watchdog_last_seen_timestamp_seconds",
             "When the Watchdog alert last came in (Unix time); 0 before the first.",
@@ -80,6 +96,16 @@ class Metrics:
         self.mode_info = Gauge(
             "remediator_mode_info", "1 for the mode that the process runs in.", ["mode"], registry=registry
         )
+
+        # The clock
+        self.clock_steps = Counter(
+            "remediator_clock_steps_total",
+            "Steps of the clock over 5 s, with which all that is under way was moved.",
+            ["direction"],
+            registry=registry,
+        )
+        for direction in ("forward", "backward"):
+            self.clock_steps.labels(direction=direction)
 
         # Store and queues
         self.queue_depth = Gauge("remediator_queue_depth", "Rows or requests waiting.", ["queue"], registry=registry)

@@ -2,12 +2,14 @@
 reached agree and at least one can be trusted (S26, S29)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from remediator.alerts.payload import Alert
 from remediator.answers import Answer
+from remediator.clients.alertmanager_groups import grouped
 from remediator.clients.http_json import HttpJson, items_of
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema`
 
 TRUSTED_AFTER_S = 300.0
 """An Alertmanager that is up for less may not have been sent every alert again."""
+
+_TURN = 500
+"""Alerts of which the union is made in one go: about 2 ms of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,19 @@ class ActiveAlert:
     """``active``, ``suppressed`` (silenced or inhibited: still firing) or ``unprocessed``."""
     receivers: tuple[str, ...]
     generator_url: str
+
+    @property
+    def delivered(self) -> Alert:
+        """What a webhook would have told of it."""
+        return Alert(
+            firing=True,
+            labels=dict(self.labels),
+            annotations=dict(self.annotations),
+            starts_at=self.starts_at.astimezone(UTC),
+            ends_at=None,
+            generator_url=self.generator_url,
+            fingerprint=self.fingerprint,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,9 @@ class _Peer:
     alerts: tuple[ActiveAlert, ...]
 
 
+_Read: TypeAlias = Callable[[HttpJson], Awaitable[tuple[ActiveAlert, ...]]]
+
+
 class AlertmanagerPeers:
     """The HA peers of one cluster. ``watchdog`` is the alert that always fires: a list without it is doubted; None: there is none."""
 
@@ -103,21 +124,23 @@ class AlertmanagerPeers:
 
     async def listing(self, matchers: Sequence[str] = (), *, receiver: str | None = None) -> Listing:
         """As ``alerts``, with what its silence is worth."""
-        peers = await asyncio.gather(*(self._peer(peer, matchers) for peer in self._peers))
-        ready = [peer for peer in peers if peer.status.ready]
-        if not ready:
-            said = "; ".join(f"{peer.status.url}: {peer.status.doubt}" for peer in peers)
-            raise FactsMissingError(f"no Alertmanager peer is ready: {said}")
-        union: dict[str, ActiveAlert] = {}
-        for peer in ready:
-            for alert in peer.alerts:
-                union[alert.fingerprint] = _merged(union.get(alert.fingerprint), alert)
-        found = tuple(alert for alert in union.values() if receiver is None or receiver in alert.receivers)
+        ready = await self._ready(lambda peer: _alerts(peer, matchers))
+        union = await self._union(ready)
+        found = tuple(alert for alert in union if receiver is None or receiver in alert.receivers)
         doubts = [peer.status.doubt for peer in ready]
         doubt = None if None in doubts else doubts[0]
         if doubt is None and self._watchdog is not None:
             doubt = await self._watchdog_doubt([peer for peer in ready if peer.status.doubt is None])
         return Listing(found, doubt)
+
+    async def told(self, receiver: str) -> tuple[ActiveAlert, ...]:
+        """Every alert in this receiver's groups at any ready peer. Those of which nobody is told now, because they are silenced,
+        inhibited or muted by a time interval, have the state ``suppressed``. ``receiver`` is a name, not a pattern.
+
+        Raises:
+            FactsMissingError: no peer is ready and readable.
+        """
+        return await self._union(await self._ready(lambda peer: _grouped(peer, receiver, self._clock)))
 
     async def is_active(self, fingerprint: str, labels: Mapping[str, str]) -> Answer:
         """Does this alert fire (also silenced or inhibited)? Unknown when nobody trustworthy can say that it does not."""
@@ -134,14 +157,32 @@ class AlertmanagerPeers:
         """Every peer, also those that cannot be reached. Raises nothing."""
         return tuple(await asyncio.gather(*(self._status(peer) for peer in self._peers)))
 
-    async def _peer(self, peer: HttpJson, matchers: Sequence[str]) -> _Peer:
+    async def _ready(self, read: _Read) -> list[_Peer]:
+        """What the ready peers say; FactsMissingError when there is none."""
+        peers = await asyncio.gather(*(self._peer(peer, read) for peer in self._peers))
+        ready = [peer for peer in peers if peer.status.ready]
+        if not ready:
+            said = "; ".join(f"{peer.status.url}: {peer.status.doubt}" for peer in peers)
+            raise FactsMissingError(f"no Alertmanager peer is ready: {said}")
+        return ready
+
+    async def _peer(self, peer: HttpJson, read: _Read) -> _Peer:
         status = await self._status(peer)
         if not status.ready:
             return _Peer(status, ())
         try:
-            return _Peer(status, await _alerts(peer, matchers))
+            return _Peer(status, await read(peer))
         except FactsMissingError as error:
             return _Peer(replace(status, problem=str(error)), ())
+
+    async def _union(self, peers: Sequence[_Peer]) -> tuple[ActiveAlert, ...]:
+        union: dict[str, ActiveAlert] = {}
+        for peer in peers:
+            for number, alert in enumerate(peer.alerts):
+                union[alert.fingerprint] = _merged(union.get(alert.fingerprint), alert)
+                if number % _TURN == _TURN - 1:
+                    await self._clock.sleep(0)  # gives the others a turn
+        return tuple(union.values())
 
     async def _status(self, peer: HttpJson) -> PeerStatus:
         try:
@@ -185,6 +226,23 @@ async def _alerts(peer: HttpJson, matchers: Sequence[str]) -> tuple[ActiveAlert,
         raise FactsMissingError(
             f"{peer.base}: the alerts cannot be understood: {type(error).__name__}: {error}"
         ) from None
+
+
+async def _grouped(peer: HttpJson, receiver: str, clock: Clock) -> tuple[ActiveAlert, ...]:
+    found = await grouped(peer, receiver, clock)
+    return tuple(
+        ActiveAlert(
+            fingerprint=alert.fingerprint,
+            labels=alert.labels,
+            annotations=alert.annotations or {},
+            starts_at=alert.starts_at,
+            ends_at=alert.ends_at,
+            state=alert.state,
+            receivers=(receiver,),
+            generator_url=alert.generator_url or "",
+        )
+        for alert in found
+    )
 
 
 def _alert(item: Mapping[str, Any]) -> ActiveAlert:

@@ -28,6 +28,20 @@ class HttpJson:
         Raises:
             FactsMissingError: anything else; the message names the address without its query.
         """
+        body = await self.body(path, query)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise FactsMissingError(
+                f"{self.base.rstrip('/')}{path}: answered 200 without JSON; is this the right address?"
+            ) from None
+
+    async def body(self, path: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
+        """The body of a 200, undecoded: for what is too large to be decoded in one go.
+
+        Raises:
+            FactsMissingError: anything else; the message names the address without its query.
+        """
         import aiohttp
 
         url = f"{self.base.rstrip('/')}{path}"
@@ -56,10 +70,7 @@ class HttpJson:
             )
         if status != 200:
             raise FactsMissingError(f"{url}: answered {status}: {_said(body)}")
-        try:
-            return json.loads(body)
-        except ValueError:
-            raise FactsMissingError(f"{url}: answered 200 without JSON; is this the right address?") from None
+        return body
 
     def _authorization(self) -> dict[str, str]:
         if (token := self.credential.bearer) is not None:

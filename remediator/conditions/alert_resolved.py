@@ -45,26 +45,33 @@ class AlertResolved:
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         del target, params
-        if known.episodes and not any(episode.open for episode in known.episodes):
-            return Look(Answer.YES, f"a resolution was delivered for {_count(len(known.episodes), 'alert')}")
-        heard = []
-        if world.prometheus is not None:
-            heard.append(await _ask_prometheus(world.prometheus, known))
-        if world.alertmanager is not None:
-            heard.append(await _ask_alertmanager(world.alertmanager, known))
-        if not heard:
-            return Look(
-                Answer.UNKNOWN,
-                "no resolution was delivered, and neither Prometheus nor Alertmanager is configured to be asked",
-            )
-        if fires := [one.fires for one in heard if one.fires is not None]:
-            return Look(Answer.NO, fires[0])
-        doubts = [one.doubt for one in heard if one.doubt is not None]
-        if known.concerns is None:
-            doubts.append("which alerts would be this target's cannot be said")
-        if doubts:
-            return Look(Answer.UNKNOWN, f"not seen firing, but {doubts[0]}")
-        return _second_look(known)
+        return await look_for_the_end(world.prometheus, world.alertmanager, known)
+
+
+async def look_for_the_end(
+    prometheus: PrometheusClient | None, alertmanager: AlertmanagerPeers | None, known: Known
+) -> Look:
+    """One look at whether the alerts are over, by the rule of S26. None: not configured."""
+    if known.episodes and not any(episode.open for episode in known.episodes):
+        return Look(Answer.YES, f"a resolution was delivered for {_count(len(known.episodes), 'alert')}")
+    heard = []
+    if prometheus is not None:
+        heard.append(await _ask_prometheus(prometheus, known))
+    if alertmanager is not None:
+        heard.append(await _ask_alertmanager(alertmanager, known))
+    if not heard:
+        return Look(
+            Answer.UNKNOWN,
+            "no resolution was delivered, and neither Prometheus nor Alertmanager is configured to be asked",
+        )
+    if fires := [one.fires for one in heard if one.fires is not None]:
+        return Look(Answer.NO, fires[0])
+    doubts = [one.doubt for one in heard if one.doubt is not None]
+    if known.concerns is None:
+        doubts.append("which alerts would be this target's cannot be said")
+    if doubts:
+        return Look(Answer.UNKNOWN, f"not seen firing, but {doubts[0]}")
+    return _second_look(known)
 
 
 def _second_look(known: Known) -> Look:

@@ -125,9 +125,9 @@ class Drive:
             now = self._now
             episode = await episodes.episode(tx, self._run.episode_id)
             received_at = now if episode is None else episode.first_received_at
-            unfit = await self._tools.unfit(tx)
+            unfit, unsteady_s = await self._tools.unfit(tx), self._tools.unsteady_s()
             stopped = await self._recheck.still_admitted(tx, self._cursor, checked)
-            if unfit is None and stopped is None:
+            if unfit is None and not unsteady_s and stopped is None:
                 self._cursor, command = machine.advance(self._cursor, checked.event, self._shape, now)
                 await runs.move(tx, self._run, self._cursor)
                 await journal.begin(
@@ -146,6 +146,10 @@ class Drive:
                 await self._event(tx, "step_begun", f"{self._cursor.direction}: {plan.summary}{again}", now)
         if unfit is not None:
             await self._wait(now, f"not begun here: {unfit}")  # a replica that is fit takes it up at once
+            return None
+        if unsteady_s:
+            steady_at = now + timedelta(seconds=unsteady_s)
+            await self._wait(steady_at, "not begun: the clock has stepped, and nothing begins until it is steady")
             return None
         if stopped is not None:
             reason = stopped.reason if isinstance(stopped, Denied) else f"cancelled by {stopped.by}"
@@ -176,9 +180,10 @@ class Drive:
         return command
 
     async def _land(self) -> Command | None:
-        """Look for our mark, once a request on its way can no longer arrive (S20)."""
+        """Look for our mark, once a request on its way can no longer arrive (S20). It may have left long after the begun mark, so
+        its time counts from when the answer was lost, or from when the step was taken up from a process that is gone."""
         step = await self._step()
-        look_at = step.begun_at + self._tools.settings.timings.request
+        look_at = self._cursor.since + self._tools.settings.timings.request
         if self._now < look_at:
             await self._wait(look_at)
             return None

@@ -10,7 +10,9 @@ from remediator.store.database import Store, Tx
 Wake = Callable[[], None]
 
 
-def heed(store: Store, *, decider: Wake, runner: Wake, escalator: Wake, courier: Wake, reconciler: Wake) -> None:
+def heed(
+    store: Store, *, decider: Wake, runner: Wake, escalator: Wake, courier: Wake, reconciler: Wake, duties: Wake, clock: Wake
+) -> None:
     """Wake these by the kind of transaction, as the replica that made it wakes its own."""
     concerns: Mapping[Tx, Sequence[Wake]] = {
         Tx.INTAKE: (decider, reconciler),
@@ -20,7 +22,8 @@ def heed(store: Store, *, decider: Wake, runner: Wake, escalator: Wake, courier:
         Tx.OPERATE: (decider, runner, escalator, courier),
         Tx.JUDGE_INCIDENT: (courier,),
         Tx.SETTLE_DOUBT: (decider,),
-        Tx.MOVE_CLOCK: (decider, runner, escalator, courier, reconciler),
+        Tx.DUTY: (duties,),
+        Tx.MOVE_CLOCK: (clock, decider, runner, escalator, courier, reconciler),
     }
     by_label = {tx.label: wakes for tx, wakes in concerns.items()}
 

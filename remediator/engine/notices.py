@@ -1,13 +1,15 @@
-"""What people hear of that is no alert: dead letters (S3), and pauses that outlast what their owner had in mind (S23).
+"""What people hear of that is no alert: dead letters (S3), pauses that outlast what their owner had in mind (S23), and clocks that step
+(S28).
 
 Each becomes an incident without alerts, paged once; it closes by itself and what it told stays (S31).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from remediator.durations import format_duration
 from remediator.engine.escalator import judge_incident
 from remediator.engine.tools import Tools
-from remediator.store import dead_letters, incidents, pauses
+from remediator.store import clock_steps, dead_letters, incidents, pauses
 from remediator.store.database import Connection, Tx
 
 _AT_ONCE = 200
@@ -21,11 +23,12 @@ async def tell(tools: Tools) -> int:
     async with tools.store.read() as connection:
         letters = await dead_letters.untold(connection, 1)
         standing = await pauses.to_remind(connection, tools.clock.now())
-    if not letters and not standing:
+        steps = await clock_steps.untold(connection)
+    if not letters and not standing and not steps:
         return 0
     async with tools.store.begin(Tx.DECIDE) as tx:
         now = tools.clock.now()
-        return await _dead_letters(tx, tools, now) + await _pauses(tx, tools, now)
+        return await _dead_letters(tx, tools, now) + await _pauses(tx, tools, now) + await _steps(tx, tools, now)
 
 
 async def _dead_letters(tx: Connection, tools: Tools, now: datetime) -> int:
@@ -50,6 +53,21 @@ async def _pauses(tx: Connection, tools: Tools, now: datetime) -> int:
         await _notice(tx, tools, f"{tools.mode}|pause|{pause['id']}", title, "pause_reminder", [line], now)
         await pauses.reminded(tx, pause["id"])
     return len(due)
+
+
+async def _steps(tx: Connection, tools: Tools, now: datetime) -> int:
+    steps = await clock_steps.untold(tx)
+    for at, step in steps:
+        direction = "forward" if step > timedelta(0) else "backward"
+        title = f"the clock stepped {direction} by {format_duration(abs(step))}, to {at:%Y-%m-%d %H:%M:%S}Z"
+        line = (
+            "All that is under way was moved with it, and nothing was begun for 30 s. What was told before bears the old time. "
+            "Look after the clock: if the time of now is wrong, set it right, which is another step."
+        )
+        await _notice(tx, tools, f"{tools.mode}|clock|{at.isoformat()}", title, "clock_stepped", [line], now)
+    if steps:
+        await clock_steps.told(tx)
+    return len(steps)
 
 
 async def _notice(

@@ -11,7 +11,6 @@ from typing import Protocol
 import structlog
 
 from remediator.alerts.episode import State, judge
-from remediator.alerts.payload import Alert
 from remediator.answers import Answer
 from remediator.clients.alertmanager import ActiveAlert, Listing, matcher_text
 from remediator.clock import Clock
@@ -49,13 +48,17 @@ class Reconciler:
         metrics: Metrics,
         intake: Intake,
         peers: Mapping[str, Peers],
+        receivers: Mapping[str, Sequence[str]],
         on_settled: Callable[[], None],
     ) -> None:
-        """``peers`` by source; a source without an Alertmanager API has none. ``on_settled`` wakes the decider; it must not block."""
+        """``peers`` and ``receivers`` by source; a source without an Alertmanager API has none. ``on_settled`` wakes the decider; it
+        must not block.
+        """
         self._store = store
         self._clock = clock
         self._intake = intake
         self._peers = peers
+        self._receivers = receivers
         self._on_settled = on_settled
         self._late = metrics.alerts.labels(result="late")
         self._wakeup = Wakeup()
@@ -148,17 +151,13 @@ class Reconciler:
                 await doubts.give_up(connection, owed, why, self._clock.now())
             self._on_settled()
             return
-        receivers = [receiver] if receiver else await self._receivers_of(source)
-        if not receivers:  # taking in what goes to other receivers would act on alerts that nobody routed to us (S29)
-            log.warning("receiver_unknown", source=source, deliveries=len(owed))
-            return
+        # Of a body that was not read the receiver may be unknown: then it is one of ours, never anybody else's (S29).
+        receivers = [receiver] if receiver else self._receivers[source]
         latest = max(debt.received_at for debt in owed)
         try:
             for name in receivers:
                 listing = await peers.listing(receiver=name)
-                due = [
-                    _as_delivered(one) for one in listing.alerts if one.state == "active" and one.starts_at <= latest
-                ]
+                due = [one.delivered for one in listing.alerts if one.state == "active" and one.starts_at <= latest]
                 counts = await self._intake.take_fetched(source, name, due)
                 log.info("owed_alerts_fetched", source=source, receiver=name, **counts)
         except FactsMissingError as error:
@@ -166,10 +165,6 @@ class Reconciler:
             return
         async with self._store.begin(Tx.MARK) as connection:
             await doubts.pay(connection, owed, self._clock.now())
-
-    async def _receivers_of(self, source: str) -> list[str]:
-        async with self._store.read() as connection:
-            return await doubts.receivers_of(connection, source)
 
     async def _ask(self, seen: Questioned) -> tuple[Answer, ActiveAlert | None]:
         """Suppressed is firing too: a silence is no reason to believe that an alert is over."""
@@ -193,15 +188,3 @@ class Reconciler:
             "doubt_settled", episode_id=seen.id, fingerprint=seen.fingerprint, source=seen.source, firing=answer.value
         )
         self._on_settled()
-
-
-def _as_delivered(alert: ActiveAlert) -> Alert:
-    return Alert(
-        firing=True,
-        labels=dict(alert.labels),
-        annotations=dict(alert.annotations),
-        starts_at=alert.starts_at.astimezone(UTC),
-        ends_at=None,
-        generator_url=alert.generator_url,
-        fingerprint=alert.fingerprint,
-    )

@@ -34,3 +34,5 @@ class Tools:
     """A page may have been written: wake the courier."""
     unfit: Unfit = fit
     """Asked by each transaction that begins something (S21, S22)."""
+    unsteady_s: Callable[[], float] = lambda: 0.0
+    """Seconds for which nothing begins yet, since the clock has stepped (S28)."""

@@ -1,12 +1,14 @@
 """The clients of every place that settings name, as the actions and conditions of one run get them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from remediator.clients.alertmanager import AlertmanagerPeers
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.prometheus import PrometheusClient
 from remediator.conditions.base import World
+from remediator.engine.places import cluster_of
+from remediator.settings import Settings
 
 if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
     from remediator.clients.http_probe import HttpProbe
@@ -34,3 +36,12 @@ class Worlds:
         if kubernetes is None:
             return None
         return World(kubernetes, self._prometheus.get(cluster), self._alertmanagers.get(source), self._http)
+
+    def prometheus_of(self, settings: Settings) -> Callable[[str, Mapping[str, str]], PrometheusClient | None]:
+        """By an alert's source and labels: the Prometheus that evaluates its rule; None where none is configured."""
+
+        def of(source: str, labels: Mapping[str, str]) -> PrometheusClient | None:
+            cluster = cluster_of(settings, source, labels)
+            return self._prometheus.get(cluster) if isinstance(cluster, str) else None
+
+        return of

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.episode import State, Timeline
 from remediator.ids import new_id
-from remediator.store.columns import plain_text
+from remediator.store.columns import plain_text, word
 from remediator.store.schema import dead_letters, deliveries, episodes, incidents
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class Questioned:
     confirmed_at: datetime | None
     last_received_at: datetime
     incident_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRow:
+    """An episode that is not closed, as far as reconciliation needs it."""
+
+    id: str
+    doubtful: bool
+    confirmed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,28 @@ async def confirm(connection: AsyncConnection, seen: Questioned, now: datetime) 
     return await _unless_moved(connection, seen, {"confirmed_at": now})
 
 
+async def standing(connection: AsyncConnection, source: str) -> dict[str, StandingRow]:
+    """Every episode of the source that is not closed, by fingerprint."""
+    columns = (episodes.c.id, episodes.c.fingerprint, episodes.c.state, episodes.c.confirmed_at)
+    query = select(*columns).where(episodes.c.source == source, episodes.c.state != word("closed"), episodes.c.latest)
+    rows = await connection.execute(query)
+    return {
+        row.fingerprint: StandingRow(row.id, row.state == State.DOUBTFUL.value, row.confirmed_at is not None)
+        for row in rows
+    }
+
+
+async def confirm_all(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
+    """These were just seen firing: those that nothing had confirmed may be acted upon, and are decided again. Returns how many."""
+    changed = 0
+    for at in range(0, len(ids), _AT_ONCE):
+        these = episodes.c.id.in_(ids[at : at + _AT_ONCE])
+        unconfirmed = (episodes.c.state == State.OPEN.value, episodes.c.confirmed_at.is_(None))
+        statement = update(episodes).where(these, *unconfirmed).values(confirmed_at=now, decide_again_at=now)
+        changed += (await connection.execute(statement)).rowcount
+    return changed
+
+
 async def _unless_moved(connection: AsyncConnection, seen: Questioned, values: dict[str, Any]) -> bool:
     statement = (
         update(episodes)
@@ -110,14 +143,6 @@ async def debts(connection: AsyncConnection, limit: int = 500) -> list[Debt]:
         .limit(limit)
     )
     return [Debt(*row) for row in await connection.execute(statement)]
-
-
-async def receivers_of(connection: AsyncConnection, source: str) -> list[str]:
-    """Every receiver that this source has delivered for: the ones that are ours (S29)."""
-    statement = (
-        select(deliveries.c.receiver).distinct().where(deliveries.c.source == source, deliveries.c.receiver != "")
-    )
-    return sorted((await connection.execute(statement)).scalars())
 
 
 async def pay(connection: AsyncConnection, paid: Sequence[Debt], now: datetime) -> None:

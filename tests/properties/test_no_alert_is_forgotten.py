@@ -121,7 +121,7 @@ async def bench(autonomy: str) -> Any:
             severities=DEFAULT_LABEL_VALUES,
         )
         reconciler = Reconciler(
-            store=store, clock=clock, metrics=metrics, intake=intake, peers={}, on_settled=lambda: None
+            store=store, clock=clock, metrics=metrics, intake=intake, peers={}, receivers={}, on_settled=lambda: None
         )
         tools = Tools(
             store=store,
