@@ -60,6 +60,10 @@ class PlaybookWatch:
         self._reload_asked = True
         self._asked()
 
+    def look_soon(self) -> None:
+        """Another replica may have put another set in force."""
+        self._asked()
+
     async def load(self) -> None:
         """Read the files now.
 

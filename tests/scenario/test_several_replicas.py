@@ -1,0 +1,216 @@
+"""Two replicas on one PostgreSQL: one decides, both take alerts in and run, and what one leaves the other takes over once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediator.errors import ConfigError, StoreUnavailableError
+from remediator.sandbox.world import World
+from remediator.store import duties
+from remediator.store.database import Store
+from tests.support.service import RESTART, Service, firing, running
+
+DUTIES = {"courier", "decider", "escalator", "reconciler"}
+LEASE_S = 3.0
+ALERT = {"namespace": "shop", "deployment": "checkout"}
+
+Start = Callable[..., Awaitable[Service]]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World(speed=4) as made:
+        made.deploy("shop", "checkout")
+        await made.rolled_out("shop", "checkout")
+        made.sicken("shop", "checkout", "crash-until-restart")
+        yield made
+
+
+@pytest.fixture
+async def start(world: World, database_url: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """Start a replica of this name; all are stopped at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def started(name: str, *playbooks: str, **changes: Any) -> Service:
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            told = {"store__url": database_url, "replica": name, "timings__takeover": "500ms"} | changes
+            return await stack.enter_async_context(running(folder, *playbooks, world=world, **told))
+
+        yield started
+
+
+@asynccontextmanager
+async def cut_off(store: Store) -> AsyncIterator[None]:
+    """As far as this replica can tell its database is gone; for the others it is as if it had been killed."""
+
+    @asynccontextmanager
+    async def refused(*_args: object) -> AsyncIterator[Any]:
+        raise StoreUnavailableError("cut off")
+        yield
+
+    doors = ("begin", "begin_lean", "read")
+    for door in doors:
+        setattr(store, door, refused)
+    yield
+    for door in doors:
+        delattr(store, door)
+
+
+def restarts(world: World) -> int:
+    return len(world.kubernetes.changes("deployments", "shop", "checkout", "spec.template"))
+
+
+async def holders(service: Service) -> dict[str, str | None]:
+    async with service.store.read() as connection:
+        return dict(await duties.holders(connection))
+
+
+async def verdict(service: Service) -> str | None:
+    [run] = await service.ended()
+    return run.outcome
+
+
+async def test_an_alert_is_decided_run_and_verified_once_whichever_replica_it_comes_to(
+    world: World, start: Start
+) -> None:
+    first = await start("a")
+    second = await start("b")
+    assert (set(first.app.duties) >= DUTIES, second.app.duties) == (True, ())
+    assert (await second.alert(firing(**ALERT)))["new"] == 1
+
+    async def decided() -> bool:
+        return bool(await first.runs())
+
+    # Well below the slow poll of five seconds: the hint came over.
+    await first.until(decided, within_s=2.0, what="a decision soon after the webhook at the other replica")
+    assert await verdict(second) == "verified"
+    assert restarts(world) == 1
+    await first.alert(firing(**ALERT, ends_at=datetime.now(UTC)))
+    await first.until(lambda: closed(first), what="the incident closes")
+    assert world.pagerduty.incidents() == []
+
+
+async def beats(service: Service) -> bool:
+    async with service.session.get(f"{service.app.url}/-/ready") as answer:
+        return bool((await answer.json())["dependencies"]["heartbeat"]["ok"])
+
+
+async def closed(service: Service) -> bool:
+    found = await service.incidents()
+    return bool(found) and all(incident.state == "closed" for incident in found)
+
+
+async def test_both_copies_of_a_pair_of_alertmanagers_are_one_episode_and_one_run(world: World, start: Start) -> None:
+    first, second = await start("a"), await start("b")
+    alert = firing(**ALERT)
+    counts = await asyncio.gather(first.alert(alert), second.alert(alert))
+    assert sorted((one["new"], one["repeats"]) for one in counts) == [(0, 1), (1, 0)]
+    assert await verdict(first) == "verified"
+    assert len(await first.runs()) == 1
+    assert restarts(world) == 1
+
+
+async def test_the_duties_of_a_replica_that_is_cut_off_are_taken_over_within_its_lease(
+    world: World, start: Start
+) -> None:
+    first, second = await start("a"), await start("b")
+    async with cut_off(first.store):
+        await second.until(
+            lambda: set(second.app.duties) >= DUTIES, within_s=2 * LEASE_S, what="the other has the duties"
+        )
+        assert first.app.duties == (), "it stopped before anybody took over"
+        await second.alert(firing(**ALERT))
+        assert await verdict(second) == "verified"
+    # Back again it has nothing, and takes nothing from who has it.
+    await first.until(lambda: beats(first), what="it beats again")
+    assert set(second.app.duties) >= DUTIES
+    assert first.app.duties == ()
+    assert restarts(world) == 1
+
+
+async def test_a_clean_stop_hands_over_at_once(world: World, start: Start, tmp_path: Path, database_url: str) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    told = {"store__url": database_url, "timings__lease": "60s"}
+    async with running(folder, world=world, replica="a", **told) as first:
+        second = await start("b", timings__lease="60s")
+        assert set(first.app.duties) >= DUTIES
+    await second.until(lambda: set(second.app.duties) >= DUTIES, within_s=3.0, what="the other has the duties")
+
+
+async def test_a_run_whose_holder_is_gone_is_taken_over_and_looked_at_not_done_again(
+    world: World, start: Start
+) -> None:
+    first = await start("a")
+    world.kubernetes.faults.add(match="PATCH /apis/*", kind="late_answer 0.5", times=1)
+    await first.alert(firing(**ALERT))
+    await first.until(lambda: restarts(world) == 1, what="the write is done, its answer on the way")
+    async with cut_off(first.store):
+        second = await start("b")
+        assert await verdict(second) == "verified"
+        [run] = await second.runs()
+        story = await second.story(run.incident_id)
+        assert any("did kubernetes.rollout_restart happen? yes" in event["text"] for event in story.timeline)
+        assert run.fence >= 2
+    assert restarts(world) == 1
+
+
+async def test_a_pause_at_one_replica_stops_a_run_in_anothers_hand(world: World, start: Start) -> None:
+    first, second = await start("a", timings__settle="1s"), await start("b")
+    await first.alert(firing(**ALERT))
+    await second.until(second.runs, what="a run")
+    assert (await second.api("POST", "pause", scope="all", reason="drill"))[0] == 200
+
+    async def held() -> bool:
+        [run] = await second.runs()
+        return run.state == "ended" and "pause" in (run.reason or "")
+
+    await second.until(held, what="the run is not begun")
+    assert restarts(world) == 0
+
+
+async def test_a_replica_of_another_mode_is_refused_while_one_lives_and_disturbs_nothing(
+    world: World, start: Start
+) -> None:
+    first = await start("a")
+    before = await holders(first)
+    with pytest.raises(ConfigError, match="replica a uses this store in mode live, and is alive"):
+        await start("b", mode="dry-run")
+    assert await holders(first) == before
+
+
+async def test_new_playbooks_are_in_force_with_the_first_replica_that_has_them_and_the_other_decides_nothing(
+    world: World, start: Start, tmp_path: Path
+) -> None:
+    first, second = await start("a"), await start("b")
+    edited = RESTART.replace("cooldown: 15m", "cooldown: 16m")
+    (tmp_path / "b" / "playbooks" / "p0.yaml").write_text(edited)
+    await second.until(lambda: "decider" in second.app.duties, what="whoever has the playbooks in force decides")
+    assert first.app.duties and "decider" not in first.app.duties
+    assert first.app.playbooks.differs
+    await first.alert(firing(**ALERT))
+    [run] = await second.ended()
+    assert run.outcome == "verified"
+    assert run.owner is None
+    (tmp_path / "a" / "playbooks" / "p0.yaml").write_text(edited)
+    await first.until(lambda: not first.app.playbooks.differs, what="the first has them too")
+
+
+async def test_a_replica_that_starts_with_other_playbooks_waits_until_nobody_has_those_in_force(
+    world: World, start: Start, tmp_path: Path, database_url: str
+) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    async with running(folder, world=world, store__url=database_url, replica="a") as first:
+        second = await start("b", RESTART.replace("cooldown: 15m", "cooldown: 16m"))
+        assert second.app.playbooks.differs
+        assert not first.app.playbooks.differs
+        assert "decider" not in second.app.duties
+    await second.until(lambda: "decider" in second.app.duties, what="now its own are in force")
+    assert not second.app.playbooks.differs
