@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,7 +17,6 @@ from tests.support.service import RESTART, Service, firing, running
 
 DUTIES = {"courier", "decider", "escalator", "reconciler"}
 LEASE_S = 3.0
-ALERT = {"namespace": "shop", "deployment": "checkout"}
 
 Start = Callable[..., Awaitable[Service]]
 
@@ -49,10 +48,8 @@ async def start(world: World, database_url: str, tmp_path: Path) -> AsyncIterato
 async def cut_off(store: Store) -> AsyncIterator[None]:
     """As far as this replica can tell its database is gone; for the others it is as if it had been killed."""
 
-    @asynccontextmanager
-    async def refused(*_args: object) -> AsyncIterator[Any]:
+    def refused(*_args: object) -> NoReturn:
         raise StoreUnavailableError("cut off")
-        yield
 
     doors = ("begin", "begin_lean", "read")
     for door in doors:
@@ -60,6 +57,10 @@ async def cut_off(store: Store) -> AsyncIterator[None]:
     yield
     for door in doors:
         delattr(store, door)
+
+
+def down(*, ends_at: datetime | None = None) -> dict[str, Any]:
+    return firing(namespace="shop", deployment="checkout", ends_at=ends_at)
 
 
 def restarts(world: World) -> int:
@@ -82,7 +83,7 @@ async def test_an_alert_is_decided_run_and_verified_once_whichever_replica_it_co
     first = await start("a")
     second = await start("b")
     assert (set(first.app.duties) >= DUTIES, second.app.duties) == (True, ())
-    assert (await second.alert(firing(**ALERT)))["new"] == 1
+    assert (await second.alert(down()))["new"] == 1
 
     async def decided() -> bool:
         return bool(await first.runs())
@@ -91,7 +92,7 @@ async def test_an_alert_is_decided_run_and_verified_once_whichever_replica_it_co
     await first.until(decided, within_s=2.0, what="a decision soon after the webhook at the other replica")
     assert await verdict(second) == "verified"
     assert restarts(world) == 1
-    await first.alert(firing(**ALERT, ends_at=datetime.now(UTC)))
+    await first.alert(down(ends_at=datetime.now(UTC)))
     await first.until(lambda: closed(first), what="the incident closes")
     assert world.pagerduty.incidents() == []
 
@@ -108,7 +109,7 @@ async def closed(service: Service) -> bool:
 
 async def test_both_copies_of_a_pair_of_alertmanagers_are_one_episode_and_one_run(world: World, start: Start) -> None:
     first, second = await start("a"), await start("b")
-    alert = firing(**ALERT)
+    alert = down()
     counts = await asyncio.gather(first.alert(alert), second.alert(alert))
     assert sorted((one["new"], one["repeats"]) for one in counts) == [(0, 1), (1, 0)]
     assert await verdict(first) == "verified"
@@ -125,7 +126,7 @@ async def test_the_duties_of_a_replica_that_is_cut_off_are_taken_over_within_its
             lambda: set(second.app.duties) >= DUTIES, within_s=2 * LEASE_S, what="the other has the duties"
         )
         assert first.app.duties == (), "it stopped before anybody took over"
-        await second.alert(firing(**ALERT))
+        await second.alert(down())
         assert await verdict(second) == "verified"
     # Back again it has nothing, and takes nothing from who has it.
     await first.until(lambda: beats(first), what="it beats again")
@@ -149,7 +150,7 @@ async def test_a_run_whose_holder_is_gone_is_taken_over_and_looked_at_not_done_a
 ) -> None:
     first = await start("a")
     world.kubernetes.faults.add(match="PATCH /apis/*", kind="late_answer 0.5", times=1)
-    await first.alert(firing(**ALERT))
+    await first.alert(down())
     await first.until(lambda: restarts(world) == 1, what="the write is done, its answer on the way")
     async with cut_off(first.store):
         second = await start("b")
@@ -163,7 +164,7 @@ async def test_a_run_whose_holder_is_gone_is_taken_over_and_looked_at_not_done_a
 
 async def test_a_pause_at_one_replica_stops_a_run_in_anothers_hand(world: World, start: Start) -> None:
     first, second = await start("a", timings__settle="1s"), await start("b")
-    await first.alert(firing(**ALERT))
+    await first.alert(down())
     await second.until(second.runs, what="a run")
     assert (await second.api("POST", "pause", scope="all", reason="drill"))[0] == 200
 
@@ -194,7 +195,7 @@ async def test_new_playbooks_are_in_force_with_the_first_replica_that_has_them_a
     await second.until(lambda: "decider" in second.app.duties, what="whoever has the playbooks in force decides")
     assert first.app.duties and "decider" not in first.app.duties
     assert first.app.playbooks.differs
-    await first.alert(firing(**ALERT))
+    await first.alert(down())
     [run] = await second.ended()
     assert run.outcome == "verified"
     assert run.owner is None
