@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
@@ -20,6 +22,11 @@ def new_id(prefix: str) -> str:
     """A fresh id that sorts by the millisecond it was made in (a ULID); within one millisecond order is random."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - orders rows for people; nothing decides by it
     return _named(prefix, (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10)))
+
+
+def first_id_at(prefix: str, at: datetime) -> str:
+    """Sorts before every id that ``new_id`` makes at this instant or later."""
+    return _named(prefix, (at - _EPOCH) // timedelta(milliseconds=1) << 80)
 
 
 def id_after(prefix: str, former: str | None) -> str:

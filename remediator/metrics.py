@@ -132,9 +132,19 @@ class Metrics:
 
         # Several replicas
         self.duty_held = Gauge(
-            "remediator_duty_held", "1 where this replica does what only one does at a time.", ["duty"], registry=registry
+            "remediator_duty_held",
+            "1 where this replica does what only one does at a time.",
+            ["duty"],
+            registry=registry,
         )
         self.replicas = Gauge("remediator_replicas", "Replicas that use this store and live.", registry=registry)
+
+        # Keeping the store
+        self.history_removed = Counter(
+            "remediator_history_removed_rows_total",
+            "Rows older than store.retention that were removed.",
+            registry=registry,
+        )
 
         # Telling people
         self.outbox_age = Gauge(
@@ -142,7 +152,9 @@ class Metrics:
             "Age of the oldest undelivered message; 0 for none.",
             registry=registry,
         )
-        self.outbox_rows = Gauge("remediator_outbox_rows", "Messages by state.", ["state"], registry=registry)
+        self.outbox_rows = Gauge(
+            "remediator_outbox_rows", "Messages that wait or were refused for good.", ["state"], registry=registry
+        )
         self.pages = Counter(
             "remediator_pages_total", "Attempts to deliver a message.", ["channel", "result"], registry=registry
         )

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from remediator import marked_yaml
-from remediator.durations import Duration
+from remediator.durations import Duration, format_duration
 from remediator.errors import ConfigError
 
 AutonomyLevel = Literal["observe", "propose", "approve", "act"]
@@ -60,6 +60,9 @@ class StoreSettings(_Settings):
         timedelta(seconds=5), description="a webhook whose commit takes longer is answered 503"
     )
     queue: int = Field(2_000, gt=0, description="webhooks waiting for a commit; more are answered 503")
+    retention: Duration = Field(
+        timedelta(days=90), description="how long the details of what is over are kept; of an incident a summary stays"
+    )
 
     @property
     def shown(self) -> str:
@@ -301,6 +304,10 @@ class Settings(_Settings):
         if self.timings.lease < 2 * self.timings.request:
             # A write may leave only while more than one request time-out of the lease is left, and a third of it may be gone.
             raise ValueError("timings.lease must be at least twice timings.request, or no write could ever leave")
+        if self.store.retention < (least := max(timedelta(days=1), self.escalation.reopen_within)):
+            raise ValueError(
+                f"store.retention must be at least {format_duration(least)}: what returns is compared with it"
+            )
         for kind, names in (("source", self.sources), ("cluster", self.clusters)):
             for name in names:
                 if not re.fullmatch(SOURCE_NAME, name):

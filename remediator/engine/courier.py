@@ -32,7 +32,6 @@ _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
 _STORE_FAILED_S = 1.0
 _WINDOW_S = 60.0
-_STATES = ("waiting", "sent", "refused", "withheld")
 
 
 class Courier:
@@ -169,9 +168,8 @@ class Courier:
         oldest_at = await outbox.oldest_waiting_at(connection)
         age_s = 0.0 if oldest_at is None else (self._clock.now() - oldest_at).total_seconds()
         self._metrics.outbox_age.set(max(age_s, 0.0))
-        found = await outbox.count_by_state(connection)
-        for state in _STATES:
-            self._metrics.outbox_rows.labels(state=state).set(found.get(state, 0))
+        for state, count in (await outbox.count_unsent(connection)).items():
+            self._metrics.outbox_rows.labels(state=state).set(count)
 
     def _allowed(self) -> int:
         """How many may be sent now."""

@@ -74,7 +74,7 @@ class Readiness:
             standing = (*by_pause_file(self._settings.pause_file), *await pauses.standing(connection))
             asking = await runs.listing(connection, states=("needs_person",))
             active = await runs.listing(connection, states=runs.ACTIVE_STATES, limit=1_000)
-            counted = await outbox.count_by_state(connection)
+            counted = await outbox.count_unsent(connection)
             oldest_at = await outbox.oldest_waiting_at(connection)
             name = self._settings.escalation.watchdog
             living = await replicas.living(connection, now)
@@ -95,7 +95,7 @@ class Readiness:
             "replicas": [replica.name for replica in living],
             "paused": [pause.scope for pause in standing],
             "needs_person": [run.id for run in asking],
-            "outbox": {"waiting": counted.get("waiting", 0), "oldest_age_s": oldest.total_seconds()},
+            "outbox": {"waiting": counted["waiting"], "oldest_age_s": oldest.total_seconds()},
             "watchdog": {
                 "ok": name is None or fresh,
                 "alertname": name,

@@ -54,6 +54,7 @@ class Tx(Enum):
     MOVE_CLOCK = ("move_clock", 0)
     DUTY = ("duty", 1)
     INTAKE = ("intake", 2)
+    RETAIN = ("retain", 3)
 
     @property
     def label(self) -> str:

@@ -44,6 +44,8 @@ class IncidentRow:
     verified_at: datetime | None
     recurrences: int
     look_again_at: datetime | None
+    summary: Mapping[str, Any] | None
+    """What is left of its details once they were removed (``retention``)."""
 
     @classmethod
     def of(cls, row: Row[Any]) -> Self:

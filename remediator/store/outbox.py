@@ -142,16 +142,19 @@ async def retry_refused(tx: AsyncConnection, now: datetime) -> int:
     still_open = exists().where(and_(incidents.c.id == outbox.c.incident_id, incidents.c.state == "open"))
     given = await tx.execute(
         update(outbox)
-        .where(and_(outbox.c.state == "refused", outbox.c.action == "trigger", ~resolved, still_open))
+        .where(and_(outbox.c.state == word("refused"), _UNSENT, outbox.c.action == "trigger", ~resolved, still_open))
         .values(state="waiting", next_at=now, settled_at=None)
     )
     return given.rowcount
 
 
-async def count_by_state(connection: AsyncConnection) -> dict[str, int]:
-    """How many messages stand in each state."""
-    rows = await connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))
-    return {row[0]: row[1] for row in rows}
+async def count_unsent(connection: AsyncConnection) -> dict[str, int]:
+    """How many messages wait, and how many were refused for good. What was sent is history, and is not counted."""
+    rows = await connection.execute(select(outbox.c.state, func.count()).where(_UNSENT).group_by(outbox.c.state))
+    return {"waiting": 0, "refused": 0} | {row[0]: row[1] for row in rows}
+
+
+_UNSENT = outbox.c.state.in_((word("waiting"), word("refused")))
 
 
 async def oldest_waiting_at(connection: AsyncConnection) -> datetime | None:

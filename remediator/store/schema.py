@@ -691,6 +691,12 @@ Index(
     sqlite_where=text("state = 'waiting'"),
     postgresql_where=text("state = 'waiting'"),
 )
+Index(
+    "ix_outbox_unsent",
+    outbox.c.state,
+    sqlite_where=text("state IN ('waiting', 'refused')"),
+    postgresql_where=text("state IN ('waiting', 'refused')"),
+)
 Index("ix_outbox_incident_id", outbox.c.incident_id)
 
 pauses = Table(

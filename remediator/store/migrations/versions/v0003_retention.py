@@ -1,5 +1,5 @@
-"""What is kept of an incident after store.retention; and an index for each reference by which a database looks for rows that still
-point at what is being deleted."""
+"""What is kept of an incident after store.retention; an index for each reference by which a database looks for rows that still point at
+what is being deleted; and one for messages that nobody has had yet."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,3 +24,5 @@ def upgrade() -> None:
     op.create_index("ix_episodes_delivery_id", "episodes", ["delivery_id"])
     op.create_index("ix_decisions_episode_id", "decisions", ["episode_id"])
     op.create_index("ix_dead_letters_incident_id", "dead_letters", ["incident_id"])
+    unsent = sa.text("state IN ('waiting', 'refused')")
+    op.create_index("ix_outbox_unsent", "outbox", ["state"], sqlite_where=unsent, postgresql_where=unsent)
