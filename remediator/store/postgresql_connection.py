@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import asyncpg
 
 OLDEST_SERVER = 14
-_CONNECT_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,7 @@ class Bounds:
     statement: float = 5.0
     answer: float = 6.5
     """Ours, for a server that says nothing any more."""
+    connect: float = 5.0
 
     @classmethod
     def under(cls, lease_s: float) -> "Bounds":
@@ -55,7 +55,7 @@ class Bounds:
 
 
 async def connect(address: Address, bounds: Bounds, *, read_only: bool = False) -> "asyncpg.Connection[Any]":
-    """Connect within ``_CONNECT_WITHIN_S`` seconds.
+    """Connect within ``bounds.connect`` seconds.
 
     Raises:
         ConfigError: a person has to change something: wrong password, no such database, server too old, not UTF8, read-only ...
@@ -66,7 +66,7 @@ async def connect(address: Address, bounds: Bounds, *, read_only: bool = False) 
         connection = await asyncpg.connect(
             address.dsn,
             password=address.secret(),
-            timeout=_CONNECT_WITHIN_S,
+            timeout=bounds.connect,
             command_timeout=bounds.answer,
             server_settings=bounds.settings(read_only=read_only),
         )
@@ -83,7 +83,7 @@ async def connect(address: Address, bounds: Bounds, *, read_only: bool = False) 
     except asyncpg.ClientConfigurationError as error:
         raise ConfigError(str(address), None, f"the driver refuses its options: {error}") from None
     except TimeoutError:
-        raise StoreUnavailableError(f"{address}: no connection within {_CONNECT_WITHIN_S:g} s") from None
+        raise StoreUnavailableError(f"{address}: no connection within {bounds.connect:g} s") from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StoreUnavailableError(f"{address}: no connection: {reason(error)}") from None
     try:

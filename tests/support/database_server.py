@@ -43,8 +43,8 @@ class DatabaseServer:
         """``durable``: what it said is committed survives a loss of power, too; costs time."""
         self._folder = folder
         self._directory = Path(tempfile.mkdtemp(prefix="remediator-test-postgres-"))
-        self._data = self._directory / "data"
-        self._settings = {
+        self.data = self._directory / "data"
+        self.settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "shared_buffers": "64MB",
@@ -73,8 +73,8 @@ class DatabaseServer:
 
     def start(self) -> None:
         """Returns when it answers. Raises StartError."""
-        command = [str(self._folder / "postgres"), "-D", str(self._data), "-p", str(self.port)]
-        for name, value in self._settings.items():
+        command = [str(self._folder / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
         with self._log.open("ab") as out:
             self._process = self._popen(command, stdin=subprocess.DEVNULL, out=out)
@@ -112,10 +112,10 @@ class DatabaseServer:
         if os.geteuid() == 0:  # the server refuses to run as root
             for path in (self._directory, secret, self._log):
                 os.chown(path, _NOBODY, _NOBODY)
-        initdb = [str(self._folder / "initdb"), "-D", str(self._data), "-U", ADMIN, "--pwfile", str(secret), "-N"]
+        initdb = [str(self._folder / "initdb"), "-D", str(self.data), "-U", ADMIN, "--pwfile", str(secret), "-N"]
         initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"]
         self._run(initdb, b"")
-        single = [str(self._folder / "postgres"), "--single", "-D", str(self._data), "postgres"]
+        single = [str(self._folder / "postgres"), "--single", "-D", str(self.data), "postgres"]
         self._run(single, f"CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{self.password}'\n".encode())
 
     def _run(self, command: list[str], given: bytes) -> None:
