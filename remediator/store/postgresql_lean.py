@@ -36,8 +36,9 @@ class PostgresqlLean:
 
     async def begin(self, label: str) -> None:
         """Take the turn among all replicas."""
-        self._connection = connection = self._connect()
+        connection = self._connect()
         await connection.start()
+        self._connection = connection  # from here on ``give_up`` has to end it
         await self._begin(connection, label)
 
     async def run(self, work: Callable[[Execute], T]) -> T:
