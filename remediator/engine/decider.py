@@ -197,16 +197,20 @@ class Decider:
             present = await episodes.many(tx, [case.episode.id for case in cases])
             # Made undecided meanwhile (playbooks reloaded, a run ended): what was surveyed is old, and it is still due (S5).
             cases = [case for case in cases if case.episode.id in present and not is_stale(case, present)]
-            plain = {case.episode.id for case in cases if self._is_plain(case, present)}
-            touched |= await unmatched.record(tx, [present[one] for one in sorted(plain)], self._tools, now)
+            plain = [present[case.episode.id] for case in cases if self._is_plain(case, present)]
+            groups = unmatched.by_group(plain, self._mode)
+            recorded: set[str] = set()
             for number, case in enumerate(cases):
                 if number and self._clock.boottime() - began_at > _LONGEST_S:
-                    left = cases[number:]
+                    left = [one for one in cases[number:] if one.episode.id not in recorded]
                     break
-                episode = present.get(case.episode.id)
-                if episode is None or episode.state == "doubtful" or episode.id in plain:
+                episode = present[case.episode.id]
+                if episode.state == "doubtful" or episode.id in recorded:
                     continue  # doubtful: came again while it was surveyed, and is still due
-                if episode.state == "closed":
+                if (group := groups.get(episode.id)) is not None:
+                    touched.add(await unmatched.record(tx, group, self._tools, now))
+                    recorded |= {one.id for one in group}
+                elif episode.state == "closed":
                     touched |= await self._close(tx, episode, now)
                 else:
                     touched |= await self._open(tx, replace(case, episode=episode), now)

@@ -20,16 +20,20 @@ _NAMED = 5
 """Alert names that the group's line in the timeline lists."""
 
 
-async def record(tx: Connection, found: Iterable[EpisodeRow], tools: Tools, now: datetime) -> set[str]:
-    """Record them all. Returns the incidents that were touched. None of them may have been decided before."""
+def by_group(found: Iterable[EpisodeRow], mode: str) -> dict[str, list[EpisodeRow]]:
+    """The episodes of each one's group, itself included, by its id."""
     groups: dict[str, list[EpisodeRow]] = {}
+    of_each: dict[str, list[EpisodeRow]] = {}
     for episode in found:
-        key = incidents.incident_key(tools.mode, source=episode.source, group_key=episode.group_key)
-        groups.setdefault(key, []).append(episode)
-    return {await _record_group(tx, key, group, tools, now) for key, group in groups.items()}
+        key = incidents.incident_key(mode, source=episode.source, group_key=episode.group_key)
+        of_each[episode.id] = groups.setdefault(key, [])
+        of_each[episode.id].append(episode)
+    return of_each
 
 
-async def _record_group(tx: Connection, key: str, group: Sequence[EpisodeRow], tools: Tools, now: datetime) -> str:
+async def record(tx: Connection, group: Sequence[EpisodeRow], tools: Tools, now: datetime) -> str:
+    """Record one group. Returns its incident. None of them may have been decided before."""
+    key = incidents.incident_key(tools.mode, source=group[0].source, group_key=group[0].group_key)
     severity = group[0].severity
     for episode in group:
         severity = incidents.higher(severity, episode.severity)
