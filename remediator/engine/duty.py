@@ -153,7 +153,7 @@ class Duties:
             StoreUnavailableError: not all was settled; repeat it.
         """
         alone = not self._store.shared
-        if not self._announced:
+        if self._by_name and not self._announced:
             async with self._store.begin(Tx.DUTY) as tx:
                 await duties.announce(tx, list(self._by_name))
             self._announced = True

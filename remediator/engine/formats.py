@@ -1,5 +1,7 @@
 """Formats that runs are written in: of the frozen playbook, and of each action's plans. Only who knows them claims a run (S22)."""
 
+from collections.abc import Collection
+
 from remediator.actions import ACTIONS, action_named
 from remediator.playbooks.model import SNAPSHOT_FORMAT, Playbook
 
@@ -15,6 +17,6 @@ def needs_of(playbook: Playbook) -> str:
     return " ".join((_SNAPSHOT, *sorted(f"{name}/{action_named(name).version}" for name in names)))
 
 
-def lacking(needs: str, known: tuple[str, ...] | list[str] = KNOWN) -> tuple[str, ...]:
+def lacking(needs: str, known: Collection[str] = KNOWN) -> tuple[str, ...]:
     """What of ``needs`` is not known; empty: it can be carried out."""
     return tuple(one for one in needs.split() if one not in known)

@@ -1,5 +1,5 @@
-"""What people hear of that is no alert: dead letters (S3), pauses that outlast what their owner had in mind (S23), and clocks that step
-(S28).
+"""What people hear of that is no alert: dead letters (S3), pauses that outlast what their owner had in mind (S23), clocks that step
+(S28), and runs that nobody can carry out (S22).
 
 Each becomes an incident without alerts, paged once; it closes by itself and what it told stays (S31).
 """
@@ -7,6 +7,7 @@ Each becomes an incident without alerts, paged once; it closes by itself and wha
 from datetime import datetime, timedelta
 
 from remediator.durations import format_duration
+from remediator.engine import unclaimed
 from remediator.engine.escalator import judge_incident
 from remediator.engine.tools import Tools
 from remediator.store import clock_steps, dead_letters, incidents, pauses
@@ -24,11 +25,13 @@ async def tell(tools: Tools) -> int:
         letters = await dead_letters.untold(connection, 1)
         standing = await pauses.to_remind(connection, tools.clock.now())
         steps = await clock_steps.untold(connection)
-    if not letters and not standing and not steps:
+        unknown = await unclaimed.untold(connection, mode=tools.mode, now=tools.clock.now())
+    if not letters and not standing and not steps and not unknown:
         return 0
     async with tools.store.begin(Tx.DECIDE) as tx:
         now = tools.clock.now()
-        return await _dead_letters(tx, tools, now) + await _pauses(tx, tools, now) + await _steps(tx, tools, now)
+        told = await _dead_letters(tx, tools, now) + await _pauses(tx, tools, now) + await _steps(tx, tools, now)
+        return told + await _unclaimed(tx, tools, now)
 
 
 async def _dead_letters(tx: Connection, tools: Tools, now: datetime) -> int:
@@ -68,6 +71,14 @@ async def _steps(tx: Connection, tools: Tools, now: datetime) -> int:
     if steps:
         await clock_steps.told(tx)
     return len(steps)
+
+
+async def _unclaimed(tx: Connection, tools: Tools, now: datetime) -> int:
+    found = await unclaimed.untold(tx, mode=tools.mode, now=now)
+    for run in found:
+        title, line = unclaimed.words(run)
+        await _notice(tx, tools, unclaimed.key(run), title, "run_unclaimed", [line], now)
+    return len(found)
 
 
 async def _notice(

@@ -152,6 +152,11 @@ async def join(
     return found.id
 
 
+async def is_known(connection: AsyncConnection, key: str) -> bool:
+    """Has there ever been an incident of this key?"""
+    return await connection.scalar(select(incidents.c.id).where(incidents.c.key == key).limit(1)) is not None
+
+
 async def take_up(tx: AsyncConnection, incident_id: str, run_id: str, *, why: str, now: datetime) -> str:
     """An open incident under which people can be asked about a run: its own, opened again when it is over, or the one that is
     open for the same problem by now, to which the run moves. Returns its id; escalation looks at it next."""
