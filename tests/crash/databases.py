@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -61,9 +62,8 @@ class SqliteFile:
 class PostgresDatabase:
     """One connection of our own, straight to the server, in a thread: a play asks as it asks SQLite, without awaiting."""
 
-    def __init__(self, dsn: str, url: str) -> None:
-        """``dsn`` is for us; ``url`` is what a service is given."""
-        self._dsn = dsn
+    def __init__(self, url: str) -> None:
+        """``url`` leads to the server itself."""
         self._url = url
         self._connection: asyncpg.Connection | None = None
         self._loop = asyncio.new_event_loop()
@@ -72,6 +72,17 @@ class PostgresDatabase:
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def server(self) -> str:
+        """Its address, ``host:port``."""
+        return urlsplit(self._url).netloc.rpartition("@")[2]
+
+    def url_through(self, port: int) -> str:
+        """The same database by way of a proxy on this machine."""
+        parts = urlsplit(self._url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{port}"))
 
     def rows(self, query: str, *values: object) -> list[Row]:
         try:
@@ -96,7 +107,7 @@ class PostgresDatabase:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=3)
+            self._connection = await asyncpg.connect(self._url, timeout=2, command_timeout=3)
         return self._connection
 
     async def _close(self) -> None:

@@ -62,8 +62,9 @@ class Victim:
                 self.struck.set()
             case "refused":
                 self.refused = told["message"]
-            case "serving":
+            case "named":
                 self.owner = told["owner"]
+            case "serving":
                 self.serving.set()
             case "exited":
                 self.status = told["status"]
@@ -80,6 +81,7 @@ class Nursery:
         )
         self._victims: dict[str, Victim] = {}
         self._numbers = count(1)
+        self._hearing: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """End everything that was started."""
@@ -94,12 +96,12 @@ class Nursery:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), pipe
         )
-        hearing = asyncio.create_task(self._hear(reader))
+        self._hearing = hearing = asyncio.create_task(self._hear(reader))
         try:
             yield
         finally:
             for victim in self._victims.values():
-                await victim.born.wait()  # also one whose order nobody waited for any more
+                await self._born(victim)  # also one whose order nobody waited for any more
                 victim.signal(signal.SIGKILL)
                 await victim.exited.wait()
             self._victims.clear()
@@ -139,12 +141,20 @@ class Nursery:
         assert self._parent.stdin is not None
         self._parent.stdin.write(json.dumps(order).encode() + b"\n")
         self._parent.stdin.flush()
-        await victim.born.wait()
+        await self._born(victim)
         return victim
+
+    async def _born(self, victim: Victim) -> None:
+        """A parent that has ended makes no more children: that is no reason to wait for ever."""
+        assert self._hearing is not None
+        waiting = asyncio.create_task(victim.born.wait())
+        await asyncio.wait({waiting, self._hearing}, return_when=asyncio.FIRST_COMPLETED)
+        if not victim.born.is_set():
+            waiting.cancel()
+            raise RuntimeError("the victims' parent process has ended")
 
     async def _hear(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             told = json.loads(line)
             if (victim := self._victims.get(told["name"])) is not None:
                 victim.hear(told)
-        raise RuntimeError("the victims' parent process has ended")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.crash.stage import Stage
+from tests.crash.ground import Ground
 from tests.support.service import RESTART, body, firing
 
 SCALE_OUT_AND_BACK = """
@@ -28,14 +28,14 @@ remedies:
 class Scenario:
     """``play`` drives it to its end and asserts what is its own; ``verdict.check`` asserts what holds for all."""
 
-    play: Callable[[Stage], Awaitable[None]]
+    play: Callable[[Ground], Awaitable[None]]
     playbooks: tuple[str, ...] = (RESTART,)
     settings: Mapping[str, Any] = field(default_factory=dict)
     fixed: bool = True
     """Nobody is to be paged at its end; otherwise somebody is."""
 
 
-async def restart_cures(stage: Stage) -> None:
+async def restart_cures(stage: Ground) -> None:
     """Two services crash at once; each is restarted exactly once, verified, resolved, and nobody hears of it."""
     names = ("checkout", "basket")
     for name in names:
@@ -49,7 +49,7 @@ async def restart_cures(stage: Stage) -> None:
     assert stage.world.pagerduty.incidents() == []
 
 
-async def restart_does_not_cure(stage: Stage) -> None:
+async def restart_does_not_cure(stage: Ground) -> None:
     """It takes longer than people may wait, is refuted and stays triggered; when the service comes back by itself, all is resolved."""
     await _sick(stage, behaviour="never-ready")
     await stage.alert(_down())
@@ -62,7 +62,7 @@ async def restart_does_not_cure(stage: Stage) -> None:
     assert len(stage.world.pagerduty.incidents()) == 1
 
 
-async def nobody_fixes_it(stage: Stage) -> None:
+async def nobody_fixes_it(stage: Ground) -> None:
     """A service is not cured, and stays so."""
     await _sick(stage, behaviour="never-ready")
     await stage.alert(_down())
@@ -71,7 +71,7 @@ async def nobody_fixes_it(stage: Stage) -> None:
     assert _restarts(stage) == 1
 
 
-async def approved(stage: Stage) -> None:
+async def approved(stage: Ground) -> None:
     """A person is asked and says yes: done once."""
     await _sick(stage)
     await stage.alert(_down())
@@ -87,7 +87,7 @@ async def approved(stage: Stage) -> None:
     await _all_closed(stage)
 
 
-async def cancelled_after_its_change(stage: Stage) -> None:
+async def cancelled_after_its_change(stage: Ground) -> None:
     """Somebody takes over once the change is made: it is looked at, not repeated, and the page stands."""
     await _sick(stage, behaviour="never-ready")
     await stage.alert(_down())
@@ -100,7 +100,7 @@ async def cancelled_after_its_change(stage: Stage) -> None:
     assert _restarts(stage) == 1
 
 
-async def paused_then_resumed(stage: Stage) -> None:
+async def paused_then_resumed(stage: Ground) -> None:
     """Under pause nothing begins, people hear of it; after the resume it is decided anew and done once."""
     await _sick(stage)
     await stage.order("pause", scope="all", reason="release under way")
@@ -115,7 +115,7 @@ async def paused_then_resumed(stage: Stage) -> None:
     await _all_closed(stage)
 
 
-async def undone(stage: Stage) -> None:
+async def undone(stage: Ground) -> None:
     """A refuted scale-out is put back: one change there, one back.
 
     managedFields has whole seconds, so a change and its undo within one second could not be told apart by ``landed``, and a person
@@ -129,7 +129,7 @@ async def undone(stage: Stage) -> None:
     assert (_replicas(stage), _scalings(stage)) == (3, 2)
 
 
-async def a_person_lets_it_undo(stage: Stage) -> None:
+async def a_person_lets_it_undo(stage: Ground) -> None:
     """A pause stops the undo, so a person is asked; the answer is carried out once."""
     await _well(stage)
     stage.world.prometheus.script("error_rate", 0.5)
@@ -146,7 +146,7 @@ async def a_person_lets_it_undo(stage: Stage) -> None:
     assert (_replicas(stage), _scalings(stage)) == (3, 2)
 
 
-async def answer_lost(stage: Stage) -> None:
+async def answer_lost(stage: Ground) -> None:
     """The API server does it and its answer is lost: found by our mark, never sent again."""
     await _sick(stage)
     stage.world.kubernetes.faults.add(match="PATCH /apis/*", kind="lose_answer", times=1)
@@ -158,7 +158,7 @@ async def answer_lost(stage: Stage) -> None:
     await _all_closed(stage)
 
 
-async def late_copies(stage: Stage) -> None:
+async def late_copies(stage: Ground) -> None:
     """Two alerts are over and come once more with their old start: Alertmanager says that one is gone and one fires again."""
     stage.world.send_alerts_to("http://127.0.0.1:9/nobody-listens")
     began = datetime.now(UTC) - timedelta(minutes=2)
@@ -181,7 +181,7 @@ async def late_copies(stage: Stage) -> None:
     await stage.until(lambda: not stage.rows("SELECT id FROM incidents WHERE state = 'open'"), "incidents closed")
 
 
-async def nobody_knows_a_remedy(stage: Stage) -> None:
+async def nobody_knows_a_remedy(stage: Ground) -> None:
     """No playbook matches: people are told, after the time that the policy leaves, until it is over."""
     await stage.alert(firing("Puzzle"))
     await stage.until(stage.world.pagerduty.paging, "somebody is paged")
@@ -190,7 +190,7 @@ async def nobody_knows_a_remedy(stage: Stage) -> None:
     assert len(stage.world.pagerduty.incidents()) == 1
 
 
-async def not_understood_and_too_large(stage: Stage) -> None:
+async def not_understood_and_too_large(stage: Ground) -> None:
     """A body over the limit is fetched from Alertmanager, an alert that is none is kept and paged."""
     stage.world.send_alerts_to("http://127.0.0.1:9/nobody-listens")
     stage.world.alertmanager.push({"alertname": "Owed", "severity": "warning"})
@@ -235,12 +235,12 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-async def _well(stage: Stage, name: str = "checkout") -> None:
+async def _well(stage: Ground, name: str = "checkout") -> None:
     stage.world.deploy("shop", name)
     await stage.world.rolled_out("shop", name)
 
 
-async def _sick(stage: Stage, name: str = "checkout", behaviour: str = "crash-until-restart") -> None:
+async def _sick(stage: Ground, name: str = "checkout", behaviour: str = "crash-until-restart") -> None:
     await _well(stage, name)
     stage.world.sicken("shop", name, behaviour)
 
@@ -253,24 +253,24 @@ def _over(deployment: str = "checkout") -> dict[str, Any]:
     return firing(namespace="shop", deployment=deployment, ends_at=datetime.now(UTC))
 
 
-def _restarts(stage: Stage, name: str = "checkout") -> int:
+def _restarts(stage: Ground, name: str = "checkout") -> int:
     return len(stage.world.kubernetes.changes("deployments", "shop", name, "spec.template"))
 
 
-def _scalings(stage: Stage) -> int:
+def _scalings(stage: Ground) -> int:
     return len(stage.world.kubernetes.changes("deployments", "shop", "checkout", "spec.replicas"))
 
 
-def _replicas(stage: Stage) -> int:
+def _replicas(stage: Ground) -> int:
     return int(stage.world.kubernetes.get("deployments", "shop", "checkout")["spec"]["replicas"])
 
 
-def _episodes(stage: Stage, state: str) -> list[str]:
+def _episodes(stage: Ground, state: str) -> list[str]:
     query = "SELECT alertname FROM episodes WHERE state = ? ORDER BY alertname"
     return [row["alertname"] for row in stage.rows(query, state)]
 
 
-async def _all_closed(stage: Stage) -> None:
+async def _all_closed(stage: Ground) -> None:
     def closed() -> bool:
         states = [row["state"] for row in stage.rows("SELECT state FROM incidents")]
         return bool(states) and set(states) == {"closed"}

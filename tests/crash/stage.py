@@ -1,10 +1,8 @@
 """Where a scenario plays: a simulated world here, the service in a process that is killed and started again as a supervisor would."""
 
-import asyncio
-import inspect
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -14,14 +12,13 @@ import aiohttp
 
 from remediator.sandbox.world import World
 from tests.crash.databases import Database, SqliteFile
+from tests.crash.ground import Ground
 from tests.crash.nursery import Kill, Nursery, Victim
-from tests.support.service import API_TOKEN, TOKEN, body, settings_for
-
-_LOOK_AGAIN_S = 0.03
+from tests.support.service import settings_for
 
 
-class Stage:
-    """One service on one world. Everything that the scenario sends is sent again until it is answered."""
+class Stage(Ground):
+    """One service. Everything that the scenario sends is sent again until it is answered."""
 
     def __init__(
         self,
@@ -36,19 +33,18 @@ class Stage:
         database: Database,
     ) -> None:
         """``kills``: where the first process dies, then the second ...; the one after them lives."""
-        self.world = world
-        self.database = database
+        super().__init__(world=world, database=database, session=session)
         self.victims: list[Victim] = []
-        self.acknowledged: list[Mapping[str, Any]] = []
-        """Alerts of webhooks that were answered 200."""
         self._directory = directory
         self._nursery = nursery
-        self._session = session
         self._kills = list(kills)
         self.url = f"http://127.0.0.1:{port}"
         self._overrides = {name.replace("__", "."): value for name, value in changes.items()}
         self._overrides |= {"listen.port": port, "store.url": database.url}
         settings_for(world, directory, **{name.replace(".", "__"): value for name, value in self._overrides.items()})
+
+    def door(self) -> str:
+        return self.url
 
     @property
     def reached(self) -> list[str]:
@@ -92,75 +88,6 @@ class Stage:
         await victim.exited.wait()
         return victim
 
-    async def post(self, document: Mapping[str, Any]) -> int:
-        """One webhook, sent until it is answered with anything but 503; returns the status."""
-        while True:
-            try:
-                async with self._session.post(
-                    f"{self.url}/webhook/alertmanager", json=document, headers={"Authorization": f"Bearer {TOKEN}"}
-                ) as answer:
-                    if answer.status != 503:
-                        return answer.status
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                await asyncio.sleep(_LOOK_AGAIN_S)
-
-    async def alert(self, *alerts: Mapping[str, Any], group_key: str = "{}:{}") -> None:
-        """A webhook with these alerts, sent until it is acknowledged."""
-        status = await self.post(body(*alerts, group_key=group_key))
-        assert status == 200, status
-        self.acknowledged.extend(alerts)
-
-    async def order(self, path: str, **json: Any) -> None:
-        """An operator's POST to /api/v1. After a lost answer it is given again, and may then come too late: 409."""
-        accepted = {200}
-        while True:
-            try:
-                async with self._session.post(
-                    f"{self.url}/api/v1/{path}", json=json, headers={"Authorization": f"Bearer {API_TOKEN}"}
-                ) as answer:
-                    assert answer.status in accepted, f"{path}: {answer.status} {await answer.text()}"
-                    return
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                accepted = {200, 409}
-                await asyncio.sleep(_LOOK_AGAIN_S)
-
-    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """What the store says now, read beside the service; nothing while there is no such table yet."""
-        return self.database.rows(query, *values)
-
-    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 25.0) -> Any:
-        """Wait until it is true; returns what it gave. Polls: it looks at another process."""
-        try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    found = condition()
-                    if inspect.isawaitable(found):
-                        found = await found
-                    if found:
-                        return found
-                    await asyncio.sleep(_LOOK_AGAIN_S)
-        except TimeoutError:
-            raise AssertionError(f"did not come true in {within_s:g} s: {what}") from None
-
-    async def run_in(self, *states: str) -> dict[str, Any]:
-        """Wait for a run in one of these states."""
-        marks = ", ".join("?" * len(states))
-        found = await self.until(
-            lambda: self.rows(f"SELECT * FROM runs WHERE state IN ({marks})", *states), f"a run in {states}"
-        )
-        return dict(found[0])
-
-    async def ended(self, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until so many runs have ended."""
-
-        def enough() -> list[dict[str, Any]] | None:
-            found = self.rows("SELECT * FROM runs WHERE state = 'ended' ORDER BY created_at")
-            return found if len(found) >= count else None
-
-        return list(await self.until(enough, f"{count} ended runs"))
-
 
 @asynccontextmanager
 async def staged(
@@ -180,7 +107,7 @@ async def staged(
     timeout = aiohttp.ClientTimeout(total=5.0)
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with World(speed=6) as world, aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        with closing(_reserved_port()) as reserved:
+        with closing(reserved_port()) as reserved:
             yield Stage(
                 world=world,
                 directory=directory,
@@ -193,7 +120,7 @@ async def staged(
             )
 
 
-def _reserved_port() -> socket.socket:
+def reserved_port() -> socket.socket:
     """A port that nobody else on this machine is given while the socket is open; the service may listen on it, now and again.
 
     Without it a service of another test could listen there while ours is down, and acknowledge what was meant for ours.

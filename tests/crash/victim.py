@@ -25,7 +25,7 @@ from remediator import logs
 from remediator.app import App, serve
 from remediator.errors import ConfigError
 from remediator.settings import Settings, load_settings
-from remediator.store.dialect import migrate
+from remediator.store.sqlite import bring_up
 from tests.crash.stepped_clock import SteppedClock
 
 _EVENTS_FD = 1
@@ -39,7 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_w)
     with tempfile.TemporaryDirectory() as scratch:
-        migrate(Path(scratch) / "warm.sqlite")  # fills the caches of alembic and SQLAlchemy, in this thread
+        bring_up(Path(scratch) / "warm.sqlite")  # fills the caches of alembic and SQLAlchemy, in this thread
     gc.collect()
     gc.freeze()  # what the children only read stays shared with them
     children: dict[int, str] = {}
@@ -109,8 +109,10 @@ async def _service(settings: Settings, order: dict[str, Any]) -> int:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     clock = None if order["clock"] is None else SteppedClock(Path(order["clock"]))
-    async with App(settings, clock=clock, probe=_struck_at(order["name"], order["kill"], order["by"])) as app:
-        _tell(order["name"], "serving", owner=app.owner)
+    app = App(settings, clock=clock, probe=_struck_at(order["name"], order["kill"], order["by"]))
+    _tell(order["name"], "named", owner=app.owner)
+    async with app:
+        _tell(order["name"], "serving")
         waits = [asyncio.create_task(event.wait()) for event in (stopping, app.failed)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
