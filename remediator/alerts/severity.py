@@ -34,6 +34,9 @@ _RANKS = {
     Severity.NONE: 4,
 }
 
+RANKS = tuple(sorted(set(_RANKS.values())))
+"""Every rank, the most urgent first."""
+
 PAGERDUTY_WORDS: Mapping[Severity, str] = {
     Severity.CRITICAL: "critical",
     Severity.HIGH: "error",

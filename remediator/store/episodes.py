@@ -8,7 +8,7 @@ from typing import Any, Self
 from sqlalchemy import Row, Text, and_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.alerts.severity import Severity
+from remediator.alerts.severity import RANKS, Severity
 from remediator.store.columns import word
 from remediator.store.schema import episodes, runs
 
@@ -56,10 +56,10 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Ep
     Only ``limit`` rows of each rank are looked at, so a storm of one severity does not make the question expensive.
     """
     found: list[EpisodeRow] = []
-    for rank in range(5):
+    for rank in RANKS:
         query = (
             select(*COLUMNS)
-            .where(and_(episodes.c.decide_again_at <= now, episodes.c.rank == rank))
+            .where(and_(episodes.c.rank == rank, episodes.c.decide_again_at <= now))
             .order_by(episodes.c.decide_again_at)
             .limit(limit)
         )
@@ -75,14 +75,16 @@ def urgency(episode: EpisodeRow, now: datetime) -> timedelta:
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
     """The earliest time at which an episode wants to be decided."""
-    return (
-        await connection.execute(
-            select(episodes.c.decide_again_at)
-            .where(episodes.c.decide_again_at.is_not(None))
-            .order_by(episodes.c.decide_again_at)
-            .limit(1)
-        )
-    ).scalar()
+    earliest = (
+        select(episodes.c.decide_again_at)
+        .where(and_(episodes.c.rank == rank, episodes.c.decide_again_at.is_not(None)))
+        .order_by(episodes.c.decide_again_at)
+        .limit(1)
+        .scalar_subquery()
+        for rank in RANKS
+    )
+    found = (await connection.execute(select(*earliest))).one()
+    return min((at for at in found if at is not None), default=None)
 
 
 async def episode(connection: AsyncConnection, episode_id: str) -> EpisodeRow | None:

@@ -202,6 +202,7 @@ Index(
 )
 Index(
     "ix_episodes_due",
+    episodes.c.rank,
     episodes.c.decide_again_at,
     sqlite_where=text("decide_again_at IS NOT NULL"),
     postgresql_where=text("decide_again_at IS NOT NULL"),
