@@ -52,9 +52,9 @@ class Runner:
         self._lease = lease
         self._wakeup = wakeup
         self._alone = alone
-        timings = tools.settings.timings
-        self._grace = timedelta(0) if alone else timings.request + timings.takeover
-        """How long after its lease a run of another process is left alone: nothing that it sent can still arrive then (S20)."""
+        self._grace = timedelta(0) if alone else tools.settings.timings.takeover
+        """How long after its lease a run of another process is left alone. A look at a step that it began waits for one request
+        time-out more: nothing that it sent can still arrive then (S20)."""
         self._unknown: tuple[str, ...] = ()
         """``needs`` of due runs that this program does not know."""
         self._elsewhere: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Runner:
             return
         tools = self._tools
         async with tools.store.begin(Tx.RECOVER) as tx:
-            taken = await claims.recover(tx, now=tools.clock.now(), wait=tools.settings.timings.request)
+            taken = await claims.recover(tx, now=tools.clock.now())
         if taken:
             log.info("runs_recovered", runs=taken)
 

@@ -111,16 +111,16 @@ async def heartbeat(
     return {row.id: (row.owner, row.fence) for row in rows}
 
 
-async def recover(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> list[str]:
+async def recover(tx: AsyncConnection, *, now: datetime) -> list[str]:
     """Take back every claim of processes that are gone (SQLite: the file lock proves it, S20). Returns the runs' ids.
 
-    A run that may have an effect on its way is woken after ``wait``, the time in which a request of the dead process could still
-    arrive; then it is looked at, never repeated blindly. One that has begun nothing gives back its locks.
+    A run that may have an effect on its way is woken at once: whoever claims it waits until that can no longer arrive and looks
+    before anything else. One that has begun nothing gives back its locks.
     """
     held = [RunRow.of(row) for row in await tx.execute(select(*COLUMNS).where(runs.c.owner.is_not(None)))]
     for run in held:
         cursor = Cursor.from_json(run.cursor)
-        wake_at = now + wait if cursor.phase in (Phase.APPLY, Phase.LAND) else run.wake_at or now
+        wake_at = now if cursor.phase in (Phase.APPLY, Phase.LAND) else run.wake_at or now
         state = await give_back(tx, run.id, cursor) if untouched(cursor) else run.state
         free = {"owner": None, "lease_until": None, "state": state, "wake_at": wake_at}
         await tx.execute(update(runs).where(runs.c.id == run.id).values(**free))
@@ -158,17 +158,9 @@ async def needs_due(connection: AsyncConnection, *, mode: str, now: datetime) ->
     return list((await connection.execute(select(runs.c.needs).where(due).distinct())).scalars())
 
 
-async def unclaimable(
-    connection: AsyncConnection, *, mode: str, needs: Sequence[str], due_before: datetime
-) -> list[RunRow]:
-    """Runs with one of these ``needs`` that nobody holds, although they have been due since before then."""
+async def unclaimed(connection: AsyncConnection, *, mode: str, due_before: datetime) -> list[RunRow]:
+    """Runs that nobody holds although they have been due since before then: too many at once, or nobody knows their formats."""
     query = select(*COLUMNS).where(
-        and_(
-            runs.c.mode == mode,
-            runs.c.state != "ended",
-            runs.c.owner.is_(None),
-            runs.c.needs.in_(needs),
-            runs.c.wake_at < due_before,
-        )
+        and_(runs.c.mode == mode, runs.c.wake_at < due_before, runs.c.state != "ended", runs.c.owner.is_(None))
     )
-    return [RunRow.of(row) for row in await connection.execute(query.order_by(runs.c.id))]
+    return [RunRow.of(row) for row in await connection.execute(query.order_by(runs.c.wake_at).limit(100))]

@@ -121,7 +121,7 @@ class Model:
                     assert not await runs.give_answer(tx, run.id, said="yes", by="ada", reason="", now=at)
             case "recover":
                 async with self.store.begin(Tx.RECOVER) as tx:
-                    await claims.recover(tx, now=at, wait=timedelta(seconds=5))
+                    await claims.recover(tx, now=at)
             case "withdraw" if run is not None:
                 async with self.store.begin(Tx.DECIDE) as tx:
                     ended_it = await runs.end_unclaimed(tx, run.id, outcome="cancelled", reason="gone", now=at)

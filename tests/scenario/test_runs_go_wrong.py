@@ -246,6 +246,24 @@ async def test_cancelled_after_its_change_it_looks_once_and_says_what_was_left(t
             assert "at the last look" in (run.reason or "")
 
 
+async def test_a_write_that_lands_after_it_was_given_up_is_waited_for_before_a_cancel_ends_the_run(
+    tmp_path: Path,
+) -> None:
+    """The look counts its time from when the answer was lost; from the begun mark on it would come too early, and find nothing."""
+    async with World(speed=4) as world:
+        await crashing(world)
+        async with running(tmp_path, world=world) as service:
+            late = world.kubernetes.faults.add(match="PATCH /apis/*", kind="delay 1.6")  # the request is given up after 1 s
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+            await service.until(lambda: late.hits == 1, what="the write is on its way")
+            [run] = await service.runs()
+            status, _ = await service.api("POST", f"runs/{run.id}/cancel", reason="the release is fine")
+            assert status == 200
+            [run] = await service.ended()
+            assert (run.outcome, restarts(service)) == ("cancelled", 1)
+            assert "at the last look" in (run.reason or ""), "it knows that something was changed"
+
+
 async def test_when_nobody_can_say_whether_it_happened_a_person_is_asked_and_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,7 @@ async def test_when_due_it_is_claimed_with_its_target_and_again_after_a_restart(
     [run] = await made.claim(store, at=T0 + DAY)
     assert (run.id, run.state, Cursor.from_json(run.cursor).direction) == (reverse_id, "running", "undo")
     async with store.begin(Tx.RECOVER) as tx:
-        assert await claims.recover(tx, now=T0 + DAY, wait=timedelta(0)) == [reverse_id]
+        assert await claims.recover(tx, now=T0 + DAY) == [reverse_id]
     back = await made.get(store, reverse_id)
     assert (back.state, back.due_at) == ("scheduled", T0 + DAY)
     assert [one.id for one in await made.claim(store, owner="two", at=T0 + DAY)] == [reverse_id]
