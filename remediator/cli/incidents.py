@@ -68,6 +68,9 @@ def _tell(story: dict[str, Any]) -> None:
         coloured(one["severity"]),
         f", mode {one['mode']}, opened {when(one['opened_at'])}",
     )
+    if story["past"] is not None:
+        _tell_past(one, story["past"])
+        return
     line(f"  target {one['target'] or 'not known'}; {story['firing']} of {story['alerts']} alerts firing")
     heading("Alerts")
     for alert in story["episodes"][:_ALERTS]:
@@ -98,3 +101,14 @@ def _tell(story: dict[str, Any]) -> None:
             line(
                 f"  {when(message['created_at'])}  {message['channel']} {message['action']}, {message['state']}{failed}"
             )
+
+
+def _tell_past(one: dict[str, Any], past: dict[str, Any]) -> None:
+    """Its details are gone (settings: store.retention)."""
+    line(f"  target {one['target'] or 'not known'}; closed {when(one['closed_at'])}; details are kept no longer")
+    line(f"  {past['alerts']} alerts from {when(past['first_alert_at'])}: {', '.join(past['alertnames'])}")
+    line(f"  {past['pages']} pages" + (f", the first at {when(past['paged_at'])}" if past["pages"] else ""))
+    for run in past["runs"]:
+        line()
+        line("  ", coloured(run["outcome"]), f" {run['playbook']} on {run['target']} ({run['id']})")
+        line(f"{when(run['created_at'])} to {when(run['ended_at'])}: {run['reason'] or 'no reason'}", indent=4)

@@ -171,8 +171,30 @@ class Message(_Shown):
     error: str | None
 
 
+class PastRun(_Shown):
+    id: str
+    playbook: str
+    target: str
+    outcome: str | None
+    reason: str | None
+    created_at: datetime
+    changed_at: datetime | None
+    ended_at: datetime | None
+
+
+class Past(_Shown):
+    alerts: int
+    alertnames: list[str]
+    first_alert_at: datetime | None
+    last_closed_at: datetime | None
+    pages: int = Field(description="messages that people had about it")
+    paged_at: datetime | None
+    runs: list[PastRun] = Field(description="oldest first; the newest ones when there were many")
+
+
 class IncidentDetail(_Shown):
     incident: Incident
+    past: Past | None = Field(description="what is left of its details once they were removed (store.retention)")
     alerts: int = Field(description="how many there are; `episodes` shows the first ones")
     firing: int
     episodes: list[Alert]
@@ -187,6 +209,7 @@ class IncidentDetail(_Shown):
         records = [RunRecord(run, story.steps.get(run.id, ()), story.approvals.get(run.id)) for run in story.runs]
         return cls(
             incident=Incident.model_validate(story.incident),
+            past=None if story.incident.summary is None else Past.model_validate(story.incident.summary),
             alerts=story.alerts,
             firing=story.firing,
             episodes=[Alert.model_validate(episode) for episode in story.episodes],

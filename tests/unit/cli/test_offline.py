@@ -16,7 +16,7 @@ Invoke = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("serve", "check", "permissions", "schema", "explain", "demo", "incidents", "decisions"),
-    *("runs", "approve", "reject", "cancel", "pause", "resume"),
+    *("runs", "store", "approve", "reject", "cancel", "pause", "resume"),
 )
 
 
@@ -26,6 +26,7 @@ def test_help_names_every_command_and_each_has_an_example(invoke: Invoke) -> Non
         assert f"\n  {command}" in shown
         assert "Example" in invoke(command, "--help").stdout, command
     assert "Example" in invoke("runs", "answer", "--help").stdout
+    assert "Example" in invoke("store", "check", "--help").stdout
 
 
 def test_the_shipped_playbooks_and_their_drafts_are_good(invoke: Invoke) -> None:

@@ -5,11 +5,13 @@ import shlex
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from typer.testing import Result
 
+from remediator.store import retention
 from remediator.store.database import Tx
 from remediator.store.schema import episodes, incidents, journal
 from tests.support import incidents as rows
@@ -182,3 +184,22 @@ async def test_explain_shows_every_guard_and_the_verdict(sat: Desk, ask: Ask) ->
 @pytest.mark.parametrize("command", [["runs"], ["incidents"], ["cancel", "x", "--reason", "x"]])
 async def test_wrong_usage_is_exit_code_2(ask: Ask, command: list[str]) -> None:
     assert (await ask(*command, "--colour", "red")).exit_code == 2
+
+
+async def test_of_an_incident_of_long_ago_what_is_left_is_told(sat: Desk, ask: Ask) -> None:
+    """Its details were removed (store.retention); what was wrong, what was done and how it ended is still there."""
+    async with sat.store.begin(Tx.OPERATE) as tx:
+        incident = await rows.join(tx)
+        alert = await rows.fire(tx, incident)
+        await rows.close(tx, alert, T0)
+        over: dict[str, Any] = {"outcome": "verified", "reason": "its conditions held", "ended_at": T0, "changed_at": T0}
+        run = await rows.admit(tx, incident, alert, "ended", **over)
+        await tx.execute(update(incidents).values(state="closed", closed_at=T0, look_again_at=None))
+    before = T0 + timedelta(days=1)
+    for _ in range(2):
+        async with sat.store.begin(Tx.RETAIN) as tx:
+            await retention.fold(tx, incident, before=before, now=before, limit=100)
+    shown = (await ask("incidents", incident)).stdout
+    assert "details are kept no longer" in shown and "HighErrorRate" in shown
+    assert f"verified restart-it on {rows.CHECKOUT} ({run})" in shown and "its conditions held" in shown
+    assert incident in (await ask("incidents", "--state", "closed")).stdout
