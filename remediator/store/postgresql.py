@@ -121,9 +121,9 @@ async def open_postgresql(url: str, *, password_file: Path | None, lease_s: floa
     """
     address = Address.parse(url, password_file)
     bounds = Bounds.under(lease_s)
-    database = PostgresqlDatabase(address, bounds)
     first = await connect(address, bounds)  # its errors as they are: later they only mean that the store is unavailable
     await first.close(timeout=bounds.answer)
+    database = PostgresqlDatabase(address, bounds)
     try:
         with database.errors():
             await _migrate(address, bounds)

@@ -1,5 +1,6 @@
 """Where a PostgreSQL is: ``store.url`` taken apart. The password never leaves this object but for the driver."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from remediator.errors import ConfigError
 
 URL = "postgresql://user@host:5432/database?sslmode=verify-full"
-_OPTIONS = frozenset({"host", "sslmode", "sslrootcert", "sslcert", "sslkey"})
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey"})
+_OPTIONS = _FILES | {"host", "sslmode"}
 """Whatever else stood in the query would become a setting of the session, and could take back what the store asks for."""
 
 
@@ -80,6 +82,12 @@ class Address:
                 authority += f":{self.port}"
         query = f"?{urlencode(options)}" if options else ""
         return f"postgresql://{authority}/{quote(self.database, safe='')}{query}"
+
+    def check_files(self) -> None:
+        """Raises ConfigError: a file that the query names cannot be read. The driver would not say which one."""
+        for option in _FILES & set(self.options):
+            if not os.access(self.options[option], os.R_OK):
+                raise _wrong(f"{option} names a file that cannot be read: {self.options[option]}", "a PEM file")
 
     def secret(self) -> str | None:
         """The password, read from its file at every connecting, so that it can be changed while we run.

@@ -62,6 +62,7 @@ async def connect(address: Address, bounds: Bounds, *, read_only: bool = False) 
         StoreUnavailableError: the server is not to be had at the moment.
     """
     asyncpg = driver()
+    address.check_files()
     try:
         connection = await asyncpg.connect(
             address.dsn,
@@ -81,7 +82,7 @@ async def connect(address: Address, bounds: Bounds, *, read_only: bool = False) 
         remedy = f"PostgreSQL {OLDEST_SERVER} or newer, without a pooler between"
         raise ConfigError(str(address), None, f"the server does not know a setting: {error}", remedy) from None
     except asyncpg.ClientConfigurationError as error:
-        raise ConfigError(str(address), None, f"the driver refuses its options: {error}") from None
+        raise ConfigError(str(address), None, f"the driver refuses its options: {reason(error)}") from None
     except TimeoutError:
         raise StoreUnavailableError(f"{address}: no connection within {bounds.connect:g} s") from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -42,23 +41,6 @@ async def test_a_file_in_the_place_of_its_directory_is_named(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"the store cannot be opened: (File exists|Not a directory)"):
         await open_store(f"sqlite:///{tmp_path}/file/store.sqlite")
-
-
-@pytest.mark.parametrize("usable_from", ['"9999"', '"later"', "1", None])
-async def test_a_store_of_a_newer_release_is_refused_and_left_as_it_is(tmp_path: Path, usable_from: str | None) -> None:
-    path = tmp_path / "store.sqlite"
-    await (await open_store(f"sqlite:///{path}")).close()
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE alembic_version SET version_num = 'v9999'")
-        database.execute("DELETE FROM meta WHERE key = 'schema_usable_from'")
-        if usable_from is not None:
-            database.execute("INSERT INTO meta (key, value) VALUES ('schema_usable_from', ?)", (usable_from,))
-    database.close()
-    with pytest.raises(ConfigError, match="a newer remediator has used this store"):
-        await open_store(f"sqlite:///{path}")
-    with sqlite3.connect(path) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("v9999",)]
-    database.close()
 
 
 @pytest.mark.parametrize("url", ["mysql://ada:hunter2@db/remediator", "hunter2", "sqlite://", "sqlite:///"])
