@@ -66,7 +66,7 @@ class StoreSettings(_Settings):
 
     @property
     def shown(self) -> str:
-        """The address for logs and pages: no password, and no options, in it."""
+        """The address for logs and pages: no user, no password and no options in it."""
         scheme, found, rest = self.url.partition("://")
         if not found or scheme == "sqlite":
             return self.url if found else "?"
