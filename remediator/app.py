@@ -342,9 +342,8 @@ class App:
             on_changed=wake_decider,
         )
         clock_duty = duties.add("clock")
-        timings = settings.timings
         clock_keeper = ClockKeeper(
-            store=clock_duty, clock=clock, watch=clock_watch, settle=length + timings.request + timings.takeover
+            store=clock_duty, clock=clock, watch=clock_watch, settle=length + settings.timings.takeover
         )
         retention_duty = duties.add("retention", unfit=fitness.in_mode)
         retention = Retention(

@@ -15,7 +15,7 @@ from remediator.engine.door import Door
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
 from remediator.metrics import Metrics
-from remediator.store import claims, clock_steps, replicas
+from remediator.store import clock_steps, replicas
 from remediator.store.database import Store, Tx
 
 _EVERY_S = 1.0
@@ -121,8 +121,7 @@ class ClockWatch:
 
 
 class ClockKeeper:
-    """The duty to move the store when the clock has stepped. ``settle`` is how long a request of a replica that works by the old time
-    can still be on its way."""
+    """The duty to move the store when the clock has stepped. ``settle`` is how long what works by the old time may still write."""
 
     def __init__(self, *, store: Door, clock: DisciplinedClock, watch: ClockWatch, settle: timedelta) -> None:
         self._store = store
@@ -158,13 +157,11 @@ class ClockKeeper:
         try:
             async with self._store.begin(Tx.MOVE_CLOCK) as tx:
                 steps = await clock_steps.count(tx)
-                if (
-                    steps == self._watch.moved
-                ):  # else it is done: by another, or by us, and the answer to the commit was lost
+                # Else it is done: by another, or by us, and the answer to the commit was lost.
+                if steps == self._watch.moved:
                     before = self._clock.now()
                     await clock_steps.shift(tx, step, now=before)
-                    # What is in hand was begun by the old time. Its claims end, and whoever takes it up looks before anything else.
-                    await claims.recover(tx, now=before + step)
+                    await clock_steps.end_claims(tx, now=before + step, wait=self._settle)
                     steps = await clock_steps.remember(tx, step, at=before + step)
                 self._clock.adopt(step)
                 adopted = True

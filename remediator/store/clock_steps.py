@@ -7,11 +7,11 @@ What is over stays as it was written: it is a record. Instants of others (``star
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Table, literal, or_, select, type_coerce, update
+from sqlalchemy import BigInteger, Column, ColumnElement, Table, and_, literal, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.runs.cursor import Cursor
-from remediator.store import meta
+from remediator.store import claims, meta
 from remediator.store.columns import Instant, word
 from remediator.store.schema import (
     approvals,
@@ -76,6 +76,14 @@ async def shift(tx: AsyncConnection, step: timedelta, *, now: datetime) -> None:
     await _cursors(tx, step)
     if (hold_until := await meta.get_instant(tx, meta.HOLD_UNTIL)) is not None:
         await meta.put_instant(tx, meta.HOLD_UNTIL, hold_until + step)
+
+
+async def end_claims(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> None:
+    """What is in hand was begun by the old time, and whoever drives it remembers that time. Its claims end; it is taken up after
+    ``wait``, when no permit of theirs is left, and looked at before anything else. ``now`` is the time after the step."""
+    held = await claims.recover(tx, now=now)
+    later = and_(runs.c.id.in_(held), runs.c.wake_at < now + wait)
+    await tx.execute(update(runs).where(later).values(wake_at=now + wait))
 
 
 async def count(connection: AsyncConnection) -> int:
