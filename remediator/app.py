@@ -37,6 +37,7 @@ from remediator.engine.duty import Duties
 from remediator.engine.escalator import Escalator
 from remediator.engine.explain import Explainer
 from remediator.engine.fitness import Fitness
+from remediator.engine.gone_replicas import GoneReplicas
 from remediator.engine.intake import Intake
 from remediator.engine.lease import Lease
 from remediator.engine.operate import Operations
@@ -258,7 +259,7 @@ class App:
                 channel=pagerduty,
                 clock=clock,
                 wakeup=Wakeup(),
-                replica=self._alarm_name(),
+                replica=self._alarm_name(self._name),
                 external_url=settings.external_url,
             )
             self._loop("courier", courier_duty.run(courier.run))
@@ -354,6 +355,12 @@ class App:
             metrics=metrics,
         )
 
+        async def clear_alarm(name: str) -> bool:
+            return alarm is None or await alarm.clear(self._alarm_name(name))
+
+        gone_duty = duties.add("gone replicas", unfit=fitness.in_mode)
+        gone_replicas = GoneReplicas(store=gone_duty, clock=clock, clear_alarm=clear_alarm)
+
         def look_for_duties() -> None:
             lease.look_soon()
             watch.look_soon()
@@ -381,6 +388,7 @@ class App:
         self._loop("reconciler", reconciler_duty.run(reconciler.run))
         self._loop("reconciliation", reconciliation_duty.run(reconciliation.run))
         self._loop("retention", retention_duty.run(retention.run))
+        self._loop("gone replicas", gone_duty.run(gone_replicas.run))
         self._loop("playbooks", watch.run())
         self._loop("permissions", permissions.run())
         self._loop("decider", decider_duty.run(decider.run))
@@ -429,12 +437,12 @@ class App:
             knows=formats.KNOWN,
         )
 
-    def _alarm_name(self) -> str:
+    def _alarm_name(self, replica: str) -> str:
         """Of the alarm that needs no store (S36): one for each replica, or one's recovery would resolve another's trouble."""
         installation = self.settings.external_url or self.settings.own_namespace
         if installation and not self._store.shared:
             return installation  # one process: the same after a restart, wherever that is
-        return f"{installation}/{self._name}" if installation else self._name
+        return f"{installation}/{replica}" if installation else replica
 
     async def _open_store(self) -> Store:
         store = await open_store(

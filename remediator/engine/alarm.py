@@ -37,6 +37,10 @@ class _Trouble:
     runs: tuple[str, ...]
 
 
+def _key(replica: str, cause: str) -> str:
+    return clean(f"remediator/{replica}/{cause}", LONGEST_KEY)
+
+
 class Alarm:
     """One per process, in live mode only. ``store_failed`` and ``store_works`` may be called from anywhere, and often."""
 
@@ -50,12 +54,13 @@ class Alarm:
         cause: str = "store",
         external_url: str = "",
     ) -> None:
-        """``replica`` names this process among its peers; where it changes with a restart, a person must resolve the old event."""
+        """``replica`` names this process among its peers; what one leaves that never comes back, another clears."""
         self._channel = channel
         self._clock = clock
         self._wakeup = wakeup
         self._replica = replica
-        self._key = clean(f"remediator/{replica}/{cause}", LONGEST_KEY)
+        self._cause = cause
+        self._key = _key(replica, cause)
         self._external_url = external_url
         self._trouble: _Trouble | None = None
         self._works = False
@@ -78,6 +83,11 @@ class Alarm:
         if not self._works:
             self._works, self._trouble = True, None
             self._wakeup()
+
+    async def clear(self, replica: str) -> bool:
+        """Resolve what a replica may have left that is gone for good. Returns whether that was said; nothing about ourselves is."""
+        key = _key(replica, self._cause)
+        return key == self._key or await self._send(Message(key, "resolve", {}))
 
     async def run(self) -> None:
         """Watch and tell until cancelled."""

@@ -73,10 +73,12 @@ async def has_set(tx: AsyncConnection, replica_id: str, set_hash: str) -> None:
     await tx.execute(update(replicas).where(replicas.c.id == replica_id).values(set_hash=set_hash))
 
 
-async def forget(tx: AsyncConnection, *, seen_before: datetime) -> list[str]:
-    """Delete the rows of those that were last seen before this. Returns their names."""
-    gone = replicas.c.seen_at < seen_before
-    names = list((await tx.execute(select(replicas.c.name).where(gone))).scalars())
-    if names:
-        await tx.execute(delete(replicas).where(gone))
-    return names
+async def gone(connection: AsyncConnection, *, seen_before: datetime) -> list[tuple[str, str]]:
+    """Id and name of those that were last seen before this."""
+    query = select(replicas.c.id, replicas.c.name).where(replicas.c.seen_at < seen_before).order_by(replicas.c.id)
+    return [(row.id, row.name) for row in await connection.execute(query)]
+
+
+async def forget(tx: AsyncConnection, replica_id: str, *, seen_before: datetime) -> None:
+    """Delete its row, unless it was seen again. Safe to repeat."""
+    await tx.execute(delete(replicas).where(and_(replicas.c.id == replica_id, replicas.c.seen_at < seen_before)))
