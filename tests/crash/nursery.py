@@ -117,14 +117,15 @@ class Nursery:
         overrides: Mapping[str, Any],
         log: Path,
         kill: Kill | None = None,
-        by: signal.Signals = signal.SIGKILL,
+        armed: Path | None = None,
         clock: Path | None = None,
         through: str = "probe",
     ) -> Victim:
         """Start a service; returns once the process is there.
 
-        ``kill``: where it signals itself, ``by`` which signal. ``clock``: the file that steps its wall clock. ``through`` "serve":
-        exactly as the command does, without probe and clock.
+        ``kill``: where it kills itself. ``armed``: a file that may come later and says where it signals itself, how often that point is
+        passed until then, and by which signal. ``clock``: the file that steps its wall clock. ``through`` "serve": exactly as the
+        command does, with none of these.
         """
         victim = Victim(f"victim-{next(self._numbers)}", log)
         self._victims[victim.name] = victim
@@ -134,7 +135,7 @@ class Nursery:
             "overrides": dict(overrides),
             "log": str(log),
             "kill": kill,
-            "by": by.value,
+            "armed": None if armed is None else str(armed),
             "clock": None if clock is None else str(clock),
             "as": through,
         }

@@ -109,7 +109,8 @@ async def _service(settings: Settings, order: dict[str, Any]) -> int:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     clock = None if order["clock"] is None else SteppedClock(Path(order["clock"]))
-    app = App(settings, clock=clock, probe=_struck_at(order["name"], order["kill"], order["by"]))
+    armed = None if order["armed"] is None else Path(order["armed"])
+    app = App(settings, clock=clock, probe=_struck_at(order["name"], order["kill"], armed))
     _tell(order["name"], "named", owner=app.owner)
     async with app:
         _tell(order["name"], "serving")
@@ -120,16 +121,26 @@ async def _service(settings: Settings, order: dict[str, Any]) -> int:
         return 1 if app.failed.is_set() else 0
 
 
-def _struck_at(name: str, kill: list[Any] | None, by: int) -> Callable[[str], None]:
-    """A probe that signals its own process at a point, the first time that it is reached so often."""
+def _struck_at(name: str, kill: list[Any] | None, armed: Path | None) -> Callable[[str], None]:
+    """A probe that signals its own process at a point, when it is reached so often: since the start, or since a file says so."""
     reached: Counter[str] = Counter()
+    reached_armed: Counter[str] = Counter()
+
+    def strike(point: str, by: int) -> None:
+        _tell(name, "dying", point=point)
+        os.kill(os.getpid(), by)
 
     def probe(point: str) -> None:
         reached[point] += 1
         _tell(name, "reached", point=point)
         if kill is not None and kill == [point, reached[point]]:
-            _tell(name, "dying", point=point)
-            os.kill(os.getpid(), by)
+            strike(point, signal.SIGKILL)
+        if armed is not None and armed.exists():
+            where, nth, by = json.loads(armed.read_text())
+            reached_armed[where] += point == where
+            if point == where and reached_armed[where] == nth:
+                armed.unlink()  # whoever comes after it lives
+                strike(point, by)
 
     return probe
 

@@ -1,0 +1,83 @@
+"""One play: replicas that work, a disturbance meanwhile, peace again, and the verdict."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+from tests.chaos import claims
+from tests.chaos.disturbances import Disturbance
+from tests.chaos.site import ANSWERS_WITHIN_S, Site, built
+from tests.chaos.tcp_proxy import Network
+from tests.chaos.work import PLAYBOOKS, Work
+from tests.crash import verdict
+from tests.crash.databases import PostgresDatabase
+from tests.crash.nursery import Nursery
+from tests.support.database_server import DatabaseServer
+
+_WITHIN_S = 170.0
+_FAIL_OVER_S = 2.5
+
+
+async def play(
+    disturb: Disturbance, directory: Path, nursery: Nursery, *, seed: str, server: DatabaseServer | None
+) -> Site:
+    """From the first alert to a clean stop; raises what is wrong at its end. ``server`` None: one replica on a SQLite file."""
+    async with (
+        _database(server) as postgres,
+        built(directory, nursery, playbooks=PLAYBOOKS, chance=Random(seed), postgres=postgres) as site,
+        asyncio.timeout(_WITHIN_S),
+        asyncio.TaskGroup() as group,
+    ):
+        for replica in site.replicas:
+            group.create_task(replica.supervise())
+        await site.all_serve()
+        if postgres is not None:
+            claims.watch(postgres)
+        work = Work(site)
+        await work.prepare()
+        async with asyncio.TaskGroup() as at_once:
+            at_once.create_task(work.fail(over_s=_FAIL_OVER_S))
+            at_once.create_task(disturb(site))
+        _at_peace(site)
+        await site.all_serve()
+        await work.settle()
+        await verdict.check(site, fixed=None)
+        _check_replicas(site, on_postgres=postgres is not None)
+        await asyncio.gather(*(replica.end() for replica in site.replicas))
+    return site
+
+
+def _at_peace(site: Site) -> None:
+    for replica in site.replicas:
+        replica.stays_down_s = 0.0
+        for way in replica.ways.values():
+            way.becomes(Network.FINE)
+            way.delay_s = 0.0
+
+
+def _check_replicas(site: Site, *, on_postgres: bool) -> None:
+    """What holds of each process: no end that nobody ordered, no defect, an answer in time, no write without a lease."""
+    for replica in site.replicas:
+        assert not replica.wrong, replica.wrong
+        assert not (wrong := verdict.defects(replica.log)), wrong
+    late = [answer for answer in site.answers if not answer.upset and answer.took_s > ANSWERS_WITHIN_S]
+    assert not late, late
+    odd = [answer for answer in site.answers if answer.status not in (None, 200, 503)]
+    assert not odd, odd
+    if on_postgres:
+        assert not (wrong := claims.uncovered(site)), wrong
+
+
+@asynccontextmanager
+async def _database(server: DatabaseServer | None) -> AsyncIterator[PostgresDatabase | None]:
+    if server is None:
+        yield None
+        return
+    name = f"play_{secrets.token_hex(4)}"
+    with PostgresDatabase(server.url()).open() as maker:
+        maker.execute(f"CREATE DATABASE {name}")
+    with PostgresDatabase(server.url(name)).open() as database:
+        yield database
