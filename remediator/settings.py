@@ -64,6 +64,12 @@ class StoreSettings(_Settings):
         timedelta(days=90), description="how long the details of what is over are kept; of an incident a summary stays"
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.password_file is not None and not self.url.startswith("postgresql://"):
+            raise ValueError("password_file is for postgresql:// only")
+        return self
+
     @property
     def shown(self) -> str:
         """The address for logs and pages: no user, no password and no options in it."""
