@@ -41,7 +41,8 @@ async def _findings(settings: "Settings") -> "list[Finding]":
     from remediator.store.reading import open_for_reading
 
     now, watchdog = SystemClock().now(), settings.escalation.watchdog
-    async with open_for_reading(settings.store.url) as connection:
+    at = settings.store
+    async with open_for_reading(at.url, password_file=at.password_file) as connection:
         return [finding async for finding in findings(connection, now=now, watchdog=watchdog)]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, case, func, not_
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.store import invariants
+from remediator.store import clock_steps, invariants
 from remediator.store.columns import word
 from remediator.store.invariants import AlertFacts, Entry, Finding, IncidentFacts, RunFacts
 from remediator.store.runs import SCHEDULED
@@ -243,6 +243,8 @@ async def _targets(connection: AsyncConnection, _now: datetime, _watchdog: str |
         yield Finding(
             "exclusive_lock_shared", (row.scope,), f"{row.scope} is held by one run alone and by others", _DEFECT
         )
+    if await clock_steps.count(connection):
+        return  # ends are records of the time as it was before a step (S28), and say no longer who was first
 
     def former(column: ColumnElement[Any]) -> ColumnElement[Any]:
         in_order = (runs.c.changed_at, runs.c.id)

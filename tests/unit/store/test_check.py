@@ -1,6 +1,7 @@
 """``store check``: a store in the middle of its work is good, and each thing that is broken by hand is named with its rows."""
 
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from remediator.errors import ConfigError
 from remediator.runs import machine
 from remediator.runs.cursor import Phase
 from remediator.runs.undo import reverse
-from remediator.store import ledger, locks, outbox
+from remediator.store import clock_steps, ledger, locks, outbox
 from remediator.store.check import findings
 from remediator.store.database import Connection, Store, Tx
 from remediator.store.invariants import Finding, begun_again_without_a_look
@@ -34,8 +36,8 @@ CHANGED = machine.start(0, T0).to_json() | {"phase": Phase.VERIFY, "changed": Tr
 class Ids:
     """Rows of a store in the middle of its work."""
 
-    path: Path
     store: Store
+    url: str
     incident: str
     alert: str
     running: str
@@ -43,8 +45,12 @@ class Ids:
     waiting: str
     reverse: str
 
+    @property
+    def path(self) -> Path:
+        return Path(self.url.removeprefix("sqlite:///"))
+
     async def findings(self) -> list[Finding]:
-        async with open_for_reading(f"sqlite:///{self.path}") as connection:
+        async with open_for_reading(self.url) as connection:
             return [one async for one in findings(connection, now=SOON, watchdog="Watchdog")]
 
     def break_by_hand(self, statement: str) -> None:
@@ -52,11 +58,21 @@ class Ids:
         with closing(sqlite3.connect(self.path)) as database, database:
             for name in ("uq_runs_active", "uq_locks_exclusive", "uq_outbox_cause", "uq_episodes_latest"):
                 database.execute(f"DROP INDEX IF EXISTS {name}")
-            assert database.execute(statement.format(**self.__dict__)).rowcount > 0, statement
+            assert database.execute(self.filled(statement)).rowcount > 0, statement
+
+    def filled(self, statement: str) -> str:
+        """With these rows' ids."""
+        return statement.format(**self.__dict__)
 
 
 @pytest.fixture
-async def working(store: Store, tmp_path: Path) -> Ids:
+async def working(tmp_path: Path) -> AsyncIterator[Ids]:
+    """In a SQLite file, where one can break anything by hand."""
+    async with rows.opened(tmp_path) as store:
+        yield await filled(store, f"sqlite:///{tmp_path}/remediator.sqlite")
+
+
+async def filled(store: Store, url: str) -> Ids:
     async with store.begin(Tx.OPERATE) as tx:
         incident = await rows.join(tx)
         alert = await rows.fire(tx, incident)
@@ -90,7 +106,7 @@ async def working(store: Store, tmp_path: Path) -> Ids:
             message={},
             now=T0,
         )
-    return Ids(tmp_path / "remediator.sqlite", store, incident, alert, running, ended, waiting, put_back)
+    return Ids(store, url, incident, alert, running, ended, waiting, put_back)
 
 
 async def _run(tx: Connection, incident: str, alert: str, state: str, **columns: Any) -> str:
@@ -151,6 +167,13 @@ BROKEN = {
 }
 
 
+BROKEN_ANYWHERE = {
+    rule: BROKEN[rule]
+    for rule in ("claim_without_lease", "change_without_lock", "run_not_in_ledger", "step_left_begun", "message_state")
+} | {"alert_of_closed_incident": "UPDATE incidents SET state = 'closed', closed_at = 1 WHERE id = '{incident}'"}
+"""Without breaking what the database itself refuses."""
+
+
 @pytest.mark.parametrize("rule", sorted(BROKEN))
 async def test_what_is_broken_by_hand_is_named(working: Ids, rule: str) -> None:
     if rule == "begun_again_blindly":
@@ -163,6 +186,24 @@ async def test_what_is_broken_by_hand_is_named(working: Ids, rule: str) -> None:
     [named] = [one for one in found if one.rule == rule][:1]
     assert named.rows and all(row in named.text for row in named.rows[:1]), named
     assert named.remedy
+
+
+@pytest.mark.parametrize("rule", [*sorted(BROKEN_ANYWHERE), "good"])
+async def test_the_same_on_every_database(store: Store, store_url: str, rule: str) -> None:
+    working = await filled(store, store_url)
+    if rule in BROKEN_ANYWHERE:
+        async with store.begin(Tx.OPERATE) as tx:
+            await tx.execute(text(working.filled(BROKEN_ANYWHERE[rule])))
+    assert [one.rule for one in await working.findings()] == ([rule] if rule in BROKEN_ANYWHERE else [])
+
+
+async def test_after_a_step_of_the_clock_nobody_can_say_who_was_first(working: Ids) -> None:
+    """Ends of runs are records of the time as it was then (S28)."""
+    working.break_by_hand(BROKEN["runs_overlap"])
+    assert [one.rule for one in await working.findings()] == ["runs_overlap"]
+    async with working.store.begin(Tx.MOVE_CLOCK) as tx:
+        await clock_steps.remember(tx, timedelta(hours=-3), at=T0)
+    assert await working.findings() == []
 
 
 async def test_an_alert_that_nobody_will_look_at_again_is_named(working: Ids) -> None:
@@ -206,7 +247,7 @@ async def test_nothing_is_written_and_the_services_lock_is_not_asked(working: Id
     async with working.store.begin(Tx.OPERATE) as tx:
         await rows.join(tx, target=None, title="not committed")
         assert await working.findings() == []
-    async with open_for_reading(f"sqlite:///{working.path}") as connection:
+    async with open_for_reading(working.url) as connection:
         with pytest.raises(Exception, match="readonly"):
             await connection.exec_driver_sql("DELETE FROM outbox")
 
