@@ -14,6 +14,7 @@ import aiohttp
 import yaml
 
 from remediator.app import App
+from remediator.clock import Clock
 from remediator.sandbox.world import World
 from remediator.settings import Settings, load_settings
 from remediator.store import incidents as incident_rows
@@ -193,18 +194,19 @@ def settings_for(world: World, directory: Path, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def running(
-    directory: Path, *playbooks: str, world: World | None = None, **changes: Any
+    directory: Path, *playbooks: str, world: World | None = None, clock: Clock | None = None, **changes: Any
 ) -> AsyncIterator[Service]:
-    """A world (unless one is given) and a remediator on it, with these playbooks (default: restart what is down)."""
+    """A world (unless one is given) and a remediator on it, with these playbooks (default: restart what is down). ``clock`` is the
+    machine's."""
     folder = directory / "playbooks"
     folder.mkdir(exist_ok=True)
     for number, text in enumerate(playbooks or (RESTART,)):
         (folder / f"p{number}.yaml").write_text(text)
     if world is None:
-        async with World(speed=4) as made, running(directory, *playbooks, world=made, **changes) as service:
+        async with World(speed=4) as made, running(directory, *playbooks, world=made, clock=clock, **changes) as service:
             yield service
         return
     settings = settings_for(world, directory, **changes)
-    async with App(settings) as app, aiohttp.ClientSession() as session:
+    async with App(settings, clock=clock) as app, aiohttp.ClientSession() as session:
         yield Service(app, world, session)
     assert await broken_rules(settings.store.url, watchdog=settings.escalation.watchdog) == []
