@@ -61,9 +61,8 @@ class Known:
     """Labels of the alert that the run is for."""
     variables: Mapping[str, Any] = field(default_factory=dict)
     episodes: tuple[EpisodeView, ...] = ()
-    """Every episode that this playbook matches and that resolves to this target, open ones and those closed since the run began."""
-    watchdog_seen_at: datetime | None = None
-    """When the heartbeat alert was last delivered."""
+    """For ``alert_resolved`` alone: every episode that this playbook matches and that resolves to this target, open ones and those
+    closed since the run began."""
     asked_since: datetime | None = None
     """When this verification began; None in ``when``."""
     absent_since: datetime | None = None

@@ -53,16 +53,25 @@ class ChangeFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """How much of a limit is used."""
+
+    runs: int = 0
+    free_at: datetime | None = None
+    """When one more run is below the limit; None while there is room now."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """What the ledger counts (S9), without the entries of the run that is asking."""
 
     last_change: ChangeFact | None = None
-    runs_on_target: tuple[datetime, ...] = ()
-    """Runs of this playbook on this target in the budget's period, oldest first."""
-    of_playbook: tuple[datetime, ...] = ()
-    """Runs of this playbook in the totals' period, oldest first."""
-    of_everything: tuple[datetime, ...] = ()
-    """All runs in the totals' period, oldest first."""
+    runs_on_target: Used = Used()
+    """Of this playbook on this target in the budget's period."""
+    of_playbook: Used = Used()
+    """Of this playbook in the totals' period."""
+    of_everything: Used = Used()
+    """Of all in the totals' period."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from remediator.alerts.severity import Severity
 from remediator.decision import autonomy
-from remediator.decision.facts import Denial, Facts, Kind
+from remediator.decision.facts import Denial, Facts, Kind, Used
 from remediator.durations import format_duration
 from remediator.playbooks.model import Autonomy, Playbook
 
@@ -139,17 +139,16 @@ def budget(playbook: Playbook, facts: Facts) -> Denial | None:
         return _not_asked("budget", "what was changed before", facts)
     allowed = playbook.guards.budget
     what = f"{playbook.name} on this target"
-    return _limit("budget", what, facts.ledger.runs_on_target, allowed.runs, allowed.per)
+    return _limit("budget", what, facts.ledger.runs_on_target, allowed.runs, allowed.per, facts.now)
 
 
 def totals(playbook: Playbook, facts: Facts) -> Denial | None:
     """Deny when the totals over a playbook or over everything are used up (S9)."""
     if facts.ledger is None:
         return _not_asked("totals", "what was changed before", facts)
-    limits = facts.limits
-    return _limit("totals", playbook.name, facts.ledger.of_playbook, limits.total_per_playbook, limits.per) or _limit(
-        "totals", "all playbooks", facts.ledger.of_everything, limits.total, limits.per
-    )
+    limits, used, now = facts.limits, facts.ledger, facts.now
+    of_playbook = _limit("totals", playbook.name, used.of_playbook, limits.total_per_playbook, limits.per, now)
+    return of_playbook or _limit("totals", "all playbooks", used.of_everything, limits.total, limits.per, now)
 
 
 def one_run(playbook: Playbook, facts: Facts) -> Denial | None:
@@ -249,12 +248,12 @@ def denials(guards: Sequence[Guard], playbook: Playbook, facts: Facts) -> tuple[
     return tuple(found)
 
 
-def _limit(guard: str, what: str, times: tuple[datetime, ...], allowed: int, per: timedelta) -> Denial | None:
-    if len(times) < allowed:
+def _limit(guard: str, what: str, used: Used, allowed: int, per: timedelta, now: datetime) -> Denial | None:
+    if used.runs < allowed:
         return None
-    free_at = times[-allowed] + per
-    text = f"{len(times)} of {allowed} runs of {what} in {format_duration(per)} are used; free at {free_at:%H:%M:%S}Z"
-    return Denial(guard, f"{guard}_used", "refuse", text, free_at, {"runs": len(times), "allowed": allowed})
+    free_at = used.free_at or now + per
+    text = f"{used.runs} of {allowed} runs of {what} in {format_duration(per)} are used; free at {free_at:%H:%M:%S}Z"
+    return Denial(guard, f"{guard}_used", "refuse", text, free_at, {"runs": used.runs, "allowed": allowed})
 
 
 def _missing(guard: str, what: str) -> Denial:

@@ -65,12 +65,12 @@ async def _look(tools: Tools, playbook: Playbook, episode: EpisodeRow) -> Survey
         known = await facts.known(
             connection,
             surveyor=tools.surveyor,
-            settings=tools.settings,
             playbook=playbook,
             episode=episode,
             target=survey.target,
             now=tools.clock.now(),
             since=None,
+            asked=playbook.preconditions,
         )
     try:
         remedy = await tools.surveyor.choose(playbook, survey.target, survey.world, known)

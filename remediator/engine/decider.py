@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from remediator.clients.kubernetes.one_look import one_look
 from remediator.decision.decide import BY_EVENT_ONLY, SOONEST, Decision, Verdict, decide
 from remediator.engine import facts, notices, unmatched
 from remediator.engine.admission import admit, keep_or_withdraw, may_be_withdrawn, shown_plan, target_of
@@ -179,7 +180,10 @@ class Decider:
                 return None
             matching = self._tools.playbooks().index.candidates(episode.labels)
             episode = await confirmed(self._tools, episode, matching)
-            surveyed = [Candidate(playbook, await survey_for(self._tools, playbook, episode)) for playbook in matching]
+            with one_look():  # several playbooks ask the same of one target
+                surveyed = [
+                    Candidate(playbook, await survey_for(self._tools, playbook, episode)) for playbook in matching
+                ]
             return Case(episode, tuple(surveyed), due_at)
         except StoreUnavailableError:
             raise

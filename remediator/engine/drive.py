@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from remediator.answers import Answer
+from remediator.clients.kubernetes.one_look import one_look
 from remediator.clients.transport import WritePermit
 from remediator.conditions.ask import ask
 from remediator.engine import facts, reverse
@@ -111,12 +112,15 @@ class Drive:
                 return None
 
     async def _check(self) -> Command | None:
-        checked = await self._recheck.check(self._cursor)
-        if isinstance(checked.event, Denied) or checked.plan is None:
+        with one_look():
+            checked = await self._recheck.check(self._cursor)
+            plan = None if isinstance(checked.event, Denied) else checked.plan
+            if plan is not None:
+                await self._evidence.before_first_step(self._cursor)
+        if plan is None:
             reason = checked.event.reason if isinstance(checked.event, Denied) else "there is no plan"
             return await self._tell(checked.event, f"not begun: {reason}")
-        await self._evidence.before_first_step(self._cursor)
-        return await self._begin(checked, checked.plan)
+        return await self._begin(checked, plan)
 
     async def _begin(self, checked: Checked, plan: Plan) -> Command | None:
         """The begun mark, with guards, pause and cancel asked once more in its own transaction (S23)."""
@@ -217,12 +221,12 @@ class Drive:
             known = await facts.known(
                 connection,
                 surveyor=self._tools.surveyor,
-                settings=self._tools.settings,
                 playbook=self._playbook,
                 episode=episode,
                 target=self._run.where,
                 now=self._now,
                 since=self._run.created_at,
+                asked=(verify.condition,),
                 done=await self._done_plans(connection),
                 asked_since=self._cursor.since,
                 absent_since=self._cursor.absent_since,

@@ -125,12 +125,12 @@ class Explainer:
             known = await facts.known(
                 connection,
                 surveyor=surveyor,
-                settings=self._tools.settings,
                 playbook=playbook,
                 episode=episode,
                 target=survey.target,
                 now=self._tools.clock.now(),
                 since=None,
+                asked=playbook.preconditions,
             )
         try:
             return replace(survey, remedy=await surveyor.choose(playbook, survey.target, survey.world, known))

@@ -3,12 +3,13 @@
 The store's part is read in the transaction that acts on it, so that limits are exact (S9) and a pause is never overlooked (S23).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from remediator.alerts.severity import Severity
+from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.base import EpisodeView, Known
 from remediator.decision.facts import (
     AutonomyFacts,
@@ -23,7 +24,7 @@ from remediator.decision.facts import (
 from remediator.engine import own_nodes
 from remediator.engine.named_target import traces
 from remediator.engine.survey import Survey, Surveyor
-from remediator.playbooks.model import Autonomy, Playbook
+from remediator.playbooks.model import Autonomy, Condition, Playbook
 from remediator.runs.plan import Plan
 from remediator.settings import Settings, Trusted
 from remediator.store import autonomy, episodes, ledger, locks, meta, pauses, replicas, stopped
@@ -55,6 +56,7 @@ async def complete(
     if target is not None and target.kind == "node":
         living = [replica.node for replica in await replicas.living(connection, now)]
         nodes = own_nodes.denied(settings.own_node, living, acting=acting)
+    limits = Limits(settings.totals.actions, settings.totals.per_playbook, settings.totals.per)
     counted = None
     busy: tuple[str, ...] | None = None
     said_no = None
@@ -68,8 +70,8 @@ async def complete(
             mode=mode,
             playbook=playbook.name,
             target=target.counted,
-            budget_per=playbook.guards.budget.per,
-            totals_per=settings.totals.per,
+            budget=playbook.guards.budget,
+            limits=limits,
             now=now,
             without=own_run,
         )
@@ -88,7 +90,7 @@ async def complete(
             confirmed_at=episode.confirmed_at,
         ),
         autonomy=autonomy_facts(settings, playbook.name, await autonomy.of(connection, playbook.name)),
-        limits=Limits(settings.totals.actions, settings.totals.per_playbook, settings.totals.per),
+        limits=limits,
         playbook_present=playbook_present,
         target=target,
         target_problem=survey.target_problem,
@@ -160,19 +162,20 @@ async def known(
     connection: Connection,
     *,
     surveyor: Surveyor,
-    settings: Settings,
     playbook: Playbook,
     episode: EpisodeRow,
     target: Target | None,
     now: datetime,
     since: datetime | None,
+    asked: Iterable[Condition],
     done: tuple[Plan, ...] = (),
     asked_since: datetime | None = None,
     absent_since: datetime | None = None,
 ) -> Known:
-    """What the store knows, for conditions: among it every alert of this playbook that resolves to this target (S26)."""
+    """What the store knows, for the conditions that will be asked: for ``alert_resolved`` every alert of this playbook that resolves
+    to this target (S26), which only that one needs."""
     same: tuple[EpisodeView, ...] = ()
-    if target is not None:
+    if target is not None and any(leaf.name == AlertResolved.name for one in asked for leaf in one.leaves()):
         incident_ids = [] if episode.incident_id is None else [episode.incident_id]
         found = await episodes.of_target(
             connection,
@@ -195,13 +198,11 @@ async def known(
             and _is_about(surveyor, playbook, episode.source, labels, target)
         )
 
-    watchdog = settings.escalation.watchdog
     return Known(
         now=now,
         labels=episode.labels,
         variables=playbook.vars,
         episodes=same,
-        watchdog_seen_at=None if watchdog is None else await episodes.last_seen(connection, watchdog),
         done=done,
         asked_since=asked_since,
         absent_since=absent_since,

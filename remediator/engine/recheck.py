@@ -4,8 +4,10 @@
 transaction that writes the begun mark, so that a pause or a limit reached in between is never overlooked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from remediator.decision import autonomy, guards
 from remediator.decision.facts import Facts, Problem, RemedyFacts
@@ -21,6 +23,7 @@ from remediator.runs.events import Admitted, Cancel, Denied
 from remediator.runs.plan import Plan, plans_hash
 from remediator.store import approvals, episodes, journal, runs
 from remediator.store.database import Connection
+from remediator.store.episodes import EpisodeRow
 from remediator.store.runs import RunRow
 
 _UNTOUCHED = timedelta(minutes=15)
@@ -55,7 +58,11 @@ class Recheck:
         untouched_since = cursor.since if request is None else request["answered_at"] or cursor.since
         if cursor.direction == "apply" and not cursor.changed and now - untouched_since > _UNTOUCHED:
             return Checked(Denied("untouched for 15m; it is decided anew"))
-        checked = await (self._undo(cursor) if cursor.direction == "undo" else self._forward(cursor))
+        labels = {} if episode is None else dict(episode.labels)
+        if cursor.direction == "undo":
+            checked = await self._undo(cursor, labels)
+        else:
+            checked = await self._forward(cursor, episode, labels, request)
         if isinstance(checked.event, Denied):
             return checked
         async with self._tools.store.read() as connection:
@@ -69,18 +76,18 @@ class Recheck:
             return Cancel(run.cancel_by or "somebody")
         return await self._denied(tx, cursor, checked)
 
-    async def _forward(self, cursor: Cursor) -> Checked:
-        episode_labels = await self._labels()
-        survey = await self._tools.surveyor.find_target(
-            self._playbook, self._run.source, episode_labels, held=self._run.where
-        )
+    async def _forward(
+        self, cursor: Cursor, episode: EpisodeRow | None, labels: Mapping[str, str], request: Mapping[str, Any] | None
+    ) -> Checked:
+        surveyor = self._tools.surveyor
+        survey = await surveyor.find_target(self._playbook, self._run.source, labels, held=self._run.where)
         if survey.target is None or survey.world is None:
             problem = survey.target_problem or Problem("target_undetermined", "the target cannot be found")
             return Checked(Denied(problem.text), survey=survey)
         if survey.target != self._run.where:
             return Checked(Denied(f"the alert now leads to {survey.target}, not to {self._run.target}"), survey=survey)
         if cursor.step == 0 and not cursor.done:
-            survey = replace(survey, remedy=await self._remedy(cursor, survey))
+            survey = replace(survey, remedy=await self._remedy(cursor, survey, episode))
         else:
             survey = replace(survey, remedy=await self._step(cursor, survey))
         found = survey.remedy
@@ -91,28 +98,27 @@ class Recheck:
         if found.refused is not None or not found.plans:
             text = "it could not be planned" if found.refused is None else found.refused.text
             return Checked(Denied(text), survey=survey)
-        if not cursor.changed and (changed := await self._plan_changed(found.plans)):
+        if not cursor.changed and request is not None and request["plan_hash"] != plans_hash(found.plans):
+            # A yes is bound to what was shown (S16, S18).
+            changed = "the plan is not the one that was approved: the world has changed since"
             return Checked(Denied(changed), survey=survey)
         if cursor.changed and (other := await self._another(found.plans[0])):
             return Checked(Denied(other), survey=survey)
         return Checked(Admitted(found.chosen), found.plans[0], survey)
 
-    async def _remedy(self, cursor: Cursor, survey: Survey) -> RemedyFacts | None:
-        if survey.target is None or survey.world is None:
+    async def _remedy(self, cursor: Cursor, survey: Survey, episode: EpisodeRow | None) -> RemedyFacts | None:
+        if survey.target is None or survey.world is None or episode is None:
             return None
         async with self._tools.store.read() as connection:
-            episode = await episodes.episode(connection, self._run.episode_id)
-            if episode is None:
-                return None
             known = await facts.known(
                 connection,
                 surveyor=self._tools.surveyor,
-                settings=self._tools.settings,
                 playbook=self._playbook,
                 episode=episode,
                 target=survey.target,
                 now=self._tools.clock.now(),
                 since=self._run.created_at,
+                asked=self._playbook.preconditions,
             )
         return await self._tools.surveyor.choose(
             self._playbook, survey.target, survey.world, known, first=cursor.remedy, own_changes=cursor.changed
@@ -127,9 +133,9 @@ class Recheck:
             return RemedyFacts(cursor.remedy, refused=plan)
         return RemedyFacts(cursor.remedy, plans=(plan,))
 
-    async def _undo(self, cursor: Cursor) -> Checked:
+    async def _undo(self, cursor: Cursor, labels: Mapping[str, str]) -> Checked:
         """A plan that puts the step back, if its target is exactly as we left it (S25)."""
-        survey = await self._tools.surveyor.find_target(self._playbook, self._run.source, await self._labels())
+        survey = await self._tools.surveyor.find_target(self._playbook, self._run.source, labels)
         applied = intent_id(cursor.reverses or self._run.id, cursor.remedy, cursor.step, "apply")
         async with self._tools.store.read() as connection:
             step = await journal.get(connection, applied)
@@ -147,14 +153,6 @@ class Recheck:
         if all(step.plan["uid"] == plan.uid for step in steps):
             return None
         return f"{plan.target} was deleted and made again since this run began"
-
-    async def _plan_changed(self, plans: tuple[Plan, ...]) -> str | None:
-        """A yes is bound to what was shown (S16, S18)."""
-        async with self._tools.store.read() as connection:
-            request = await approvals.get(connection, self._run.id)
-        if request is None or request["plan_hash"] == plans_hash(plans):
-            return None
-        return "the plan is not the one that was approved: the world has changed since"
 
     async def _denied(self, connection: Connection, cursor: Cursor, checked: Checked) -> Denied | None:
         episode = await episodes.episode(connection, self._run.episode_id)
@@ -197,8 +195,3 @@ class Recheck:
         if level.level.rank >= needed.rank:
             return None
         return Denied(f"held at {level.level} by {level.held_by}")
-
-    async def _labels(self) -> dict[str, str]:
-        async with self._tools.store.read() as connection:
-            episode = await episodes.episode(connection, self._run.episode_id)
-        return {} if episode is None else dict(episode.labels)

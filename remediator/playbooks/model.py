@@ -213,6 +213,11 @@ class Playbook(Frozen):
         return any(remedy.writes for remedy in self.remedies)
 
     @cached_property
+    def preconditions(self) -> tuple[Condition, ...]:
+        """What all its remedies ask before they are taken."""
+        return tuple(condition for remedy in self.remedies for condition in remedy.when)
+
+    @cached_property
     def content_hash(self) -> str:
         """Of what earned trust: match, target and remedies. When it changes, raised autonomy is void (S14)."""
         document = self._document()

@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.decision.facts import ChangeFact, LedgerFacts
+from remediator.decision.facts import ChangeFact, LedgerFacts, Limits, Used
+from remediator.playbooks.rules import Budget
 from remediator.store.columns import Instant
 from remediator.store.schema import ledger
 
@@ -35,12 +36,15 @@ async def facts(
     mode: str,
     playbook: str,
     target: str,
-    budget_per: timedelta,
-    totals_per: timedelta,
+    budget: Budget,
+    limits: Limits,
     now: datetime,
     without: str | None,
 ) -> LedgerFacts:
-    """What counts for this playbook and target now. ``without`` is the run that asks: its own entry never counts against it."""
+    """What counts for this playbook and target now, counted in the database: nobody reads a thousand rows to learn that there is room.
+
+    ``without`` is the run that asks: its own entry never counts against it.
+    """
     mine = [ledger.c.mode == mode]
     if without is not None:
         mine.append(ledger.c.run_id != without)
@@ -56,14 +60,27 @@ async def facts(
         )
     ).first()
 
-    async def times(*of: object, per: timedelta) -> tuple[datetime, ...]:
-        at = ledger.c.counted_at
-        query = select(at).where(and_(*mine, at > now - per, *of)).order_by(at)  # type: ignore[arg-type]
-        return tuple((await connection.execute(query)).scalars())
+    counted_at = ledger.c.counted_at
+    here = and_(*mine, ledger.c.playbook == playbook, ledger.c.target == target, counted_at > now - budget.per)
+    lately = and_(*mine, counted_at > now - limits.per)
+    on_target = await connection.scalar(select(func.count()).where(here)) or 0
+    of_all, of_playbook = (
+        await connection.execute(
+            select(func.count(), func.count().filter(ledger.c.playbook == playbook)).select_from(ledger).where(lately)
+        )
+    ).one()
 
+    async def used(runs: int, allowed: int, per: timedelta, which: ColumnElement[bool]) -> Used:
+        if runs < allowed:
+            return Used(runs)
+        newest_first = select(counted_at).where(which).order_by(counted_at.desc())
+        counted = (await connection.execute(newest_first.offset(max(allowed - 1, 0)).limit(1))).scalar()
+        return Used(runs, None if counted is None else counted + per)
+
+    by_playbook = and_(lately, ledger.c.playbook == playbook)
     return LedgerFacts(
         last_change=None if last is None else ChangeFact(last.at, last.playbook, last.outcome, last.changed_at is None),
-        runs_on_target=await times(ledger.c.playbook == playbook, ledger.c.target == target, per=budget_per),
-        of_playbook=await times(ledger.c.playbook == playbook, per=totals_per),
-        of_everything=await times(per=totals_per),
+        runs_on_target=await used(on_target, budget.runs, budget.per, here),
+        of_playbook=await used(of_playbook, limits.total_per_playbook, limits.per, by_playbook),
+        of_everything=await used(of_all, limits.total, limits.per, lately),
     )

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from remediator.clients.kubernetes.errors import Refusal, read_refused, write_refused
+from remediator.clients.kubernetes.one_look import seen
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError, NotSentError, OutcomeUnknownError, StepError, TransientError
 
@@ -65,13 +66,20 @@ class KubernetesApi:
         await self._api_client.close()
 
     async def get(self, path: str, permission: Permission, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Read.
+        """Read; within ``one_look`` once.
 
         Raises:
             TargetNotFoundError: the named object does not exist.
             FactsMissingError: everything else that is not an answer.
         """
-        return await self._call("GET", path, permission, dict(query or {}), None, None, read_refused, _read_failed)
+        asked, look = dict(query or {}), seen()
+        key = (id(self), path, tuple(sorted(asked.items())))
+        content = None if look is None else look.get(key)
+        if content is None:
+            content = await self._request("GET", path, permission, asked, None, None, read_refused, _read_failed)
+            if look is not None:
+                look[key] = content
+        return _document(content, f"GET {path}", _read_failed)
 
     async def text(self, path: str, permission: Permission, query: Mapping[str, str] | None = None) -> str:
         """Read something that is no JSON, such as a log. What is no UTF-8 is replaced. Raises as ``get`` does."""
@@ -164,13 +172,7 @@ class KubernetesApi:
         failed: Failed,
     ) -> dict[str, Any]:
         content = await self._request(method, path, permission, query, body, content_type, refused, failed)
-        try:
-            document = json.loads(content)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise failed(f"{method} {path}", "a success with a body that is no JSON object", True)
-        return document
+        return _document(content, f"{method} {path}", failed)
 
     async def _request(
         self,
@@ -220,6 +222,16 @@ class KubernetesApi:
         )
         async with response:
             return response.status, response.headers, await response.read()
+
+
+def _document(content: bytes, what: str, failed: Failed) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise failed(what, "a success with a body that is no JSON object", True)
+    return document
 
 
 def _read_failed(what: str, why: str, begun: bool) -> StepError:  # noqa: ARG001 - the shape of ``failed``

@@ -18,6 +18,7 @@ from remediator.decision.facts import (
     PauseFact,
     Problem,
     RemedyFacts,
+    Used,
 )
 from remediator.playbooks.model import Autonomy, Playbook
 from tests.support.clock import T0
@@ -128,21 +129,19 @@ class TestCooldown:
 class TestLimits:
     """S9: budget and totals."""
 
-    def test_the_budget_of_a_target_is_free_when_the_oldest_counted_run_leaves_it(self) -> None:
-        runs = tuple(T0 - ago * MINUTE for ago in (50, 30, 10))
-        denial = only(ledger=LedgerFacts(runs_on_target=runs))
+    def test_the_budget_of_a_target_is_free_when_the_ledger_says(self) -> None:
+        denial = only(ledger=LedgerFacts(runs_on_target=Used(3, T0 + 10 * MINUTE)))
         assert (denial.guard, denial.kind, denial.earliest) == ("budget", "refuse", T0 + 10 * MINUTE)
-        assert codes(ledger=LedgerFacts(runs_on_target=runs[1:])) == []
+        assert codes(ledger=LedgerFacts(runs_on_target=Used(2))) == []
 
-    def test_more_runs_than_allowed_are_free_later_not_sooner(self) -> None:
-        runs = tuple(T0 - ago * MINUTE for ago in (50, 40, 30, 10))
-        assert only(ledger=LedgerFacts(runs_on_target=runs)).earliest == T0 + 20 * MINUTE
+    def test_a_ledger_that_does_not_say_when_it_is_free_frees_nothing_early(self) -> None:
+        assert only(ledger=LedgerFacts(runs_on_target=Used(3))).earliest == T0 + 60 * MINUTE
 
     @pytest.mark.parametrize(("name", "count"), [("of_playbook", 10), ("of_everything", 20)])
     def test_totals(self, name: str, count: int) -> None:
-        full = LedgerFacts(**{name: (T0 - MINUTE,) * count})  # type: ignore[arg-type]
+        full = LedgerFacts(**{name: Used(count, T0 + 9 * MINUTE)})  # type: ignore[arg-type]
         assert only(ledger=full).earliest == T0 + 9 * MINUTE
-        assert codes(ledger=LedgerFacts(**{name: (T0 - MINUTE,) * (count - 1)})) == []  # type: ignore[arg-type]
+        assert codes(ledger=LedgerFacts(**{name: Used(count - 1)})) == []  # type: ignore[arg-type]
 
 
 class TestStartHold:
@@ -181,7 +180,7 @@ def test_a_guard_that_raises_is_a_denial_of_kind_wait_and_the_others_are_still_a
 
 def test_limits_are_asked_once_and_an_undo_is_asked_only_pause_and_own_ground() -> None:
     """S10: what the run itself did never counts against it."""
-    used_up = LedgerFacts(ChangeFact(T0, "restart-it", None), *[(T0,) * 99] * 3)
+    used_up = LedgerFacts(ChangeFact(T0, "restart-it", None), *[Used(99, T0)] * 3)
     assert guards.denials(guards.ALWAYS, PLAYBOOK, facts(ledger=used_up)) == ()
     nothing_else = facts(episode=episode(firing=False), playbook_present=False, remedy=None, busy=None, ledger=None)
     assert guards.denials(guards.TO_UNDO, PLAYBOOK, nothing_else) == ()

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.decision.facts import ChangeFact, LedgerFacts
+from remediator.decision.facts import ChangeFact, LedgerFacts, Limits, Used
 from remediator.ids import intent_id
+from remediator.playbooks.rules import Budget
 from remediator.runs.cursor import Cursor, Outcome, Phase
 from remediator.store import approvals, decisions, episodes, journal, ledger, meta, pauses, runs
 from remediator.store.database import Store, Tx
@@ -31,8 +32,8 @@ class TestLedger:
             "mode": "live",
             "playbook": "restart-it",
             "target": str(TARGET),
-            "budget_per": HOUR,
-            "totals_per": 10 * MINUTE,
+            "budget": Budget(runs=1, per=HOUR),
+            "limits": Limits(total=2, total_per_playbook=2, per=10 * MINUTE),
             "without": None,
         }
         async with store.read() as connection:
@@ -41,7 +42,7 @@ class TestLedger:
     async def test_a_reservation_counts_at_once_but_is_no_change(self, store: Store) -> None:
         run_id = await made.admit(store, await made.episode(store))
         found = await self.found(store, T0)
-        assert (found.last_change, found.runs_on_target, found.of_everything) == (None, (T0,), (T0,))
+        assert (found.last_change, found.runs_on_target, found.of_everything) == (None, Used(1, T0 + HOUR), Used(1))
         own = await self.found(store, T0, without=run_id)
         assert own == LedgerFacts(), "what the run itself reserved never counts against it (S10)"
 
@@ -51,9 +52,18 @@ class TestLedger:
         await made.admit(store, of, playbook="another")
         await made.admit(store, of, mode="dry-run")
         found = await self.found(store, T0)
-        assert [len(times) for times in (found.runs_on_target, found.of_playbook, found.of_everything)] == [0, 1, 2]
+        assert (found.runs_on_target, found.of_playbook) == (Used(0), Used(1))
+        assert found.of_everything == Used(2, T0 + 10 * MINUTE)
         late = await self.found(store, T0 + 10 * MINUTE)
-        assert late.of_everything == ()
+        assert late.of_everything == Used()
+
+    async def test_more_runs_than_allowed_are_free_later_not_sooner(self, store: Store) -> None:
+        of = await made.episode(store)
+        for number, ago in enumerate((50, 30, 10)):
+            target = Target.kubernetes("prod", "shop", "deployment", f"shop-{number}")
+            await made.admit(store, of, target=target, at=T0 - ago * MINUTE)
+        limits = Limits(total=2, total_per_playbook=2, per=HOUR)
+        assert (await self.found(store, T0, limits=limits)).of_everything == Used(3, T0 + 30 * MINUTE)
 
     async def test_a_diagnosis_is_no_change_but_its_playbook_does_not_repeat_it_at_once(self, store: Store) -> None:
         await made.admit(store, await made.episode(store))
@@ -67,14 +77,14 @@ class TestLedger:
         await made.end(store, run, Cursor(Phase.ENDED, since=T0, outcome=Outcome.INFORMED, note="seen"))
         assert (await self.found(store, T0)).last_change == ChangeFact(T0, "restart-it", "informed", only_looked=True)
         assert (await self.found(store, T0, playbook="another")).last_change is None
-        assert (await self.found(store, T0)).runs_on_target == (T0,), "it counts for the budget"
+        assert (await self.found(store, T0)).runs_on_target.runs == 1, "it counts for the budget"
 
     async def test_a_late_change_counts_from_when_it_was_made(self, store: Store) -> None:
         await made.admit(store, await made.episode(store))
         (run,) = await made.claim(store)
         await made.begin(store, run, at=T0 + 50 * MINUTE)
         found = await self.found(store, T0 + 70 * MINUTE)
-        assert found.runs_on_target == (T0 + 50 * MINUTE,), "so that the time at which it is free is right"
+        assert found.runs_on_target == Used(1, T0 + 110 * MINUTE), "from when the change was made, not the admission"
         assert found.last_change is not None
         assert (found.last_change.at, found.last_change.outcome) == (T0 + 50 * MINUTE, None)
 

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.decision.facts import Limits
+from remediator.playbooks.rules import Budget
 from remediator.store import (
     claims,
     dead_letters,
@@ -31,6 +33,7 @@ from tests.support.clock import T0
 
 TARGET = Target.kubernetes("prod", "shop", "deployment", "checkout")
 HOUR = timedelta(hours=1)
+LIMITS = Limits(total=1, total_per_playbook=1, per=HOUR)
 SMALL = frozenset({"pauses", "locks", "meta", "CONSTANT"})
 """Tables that hold what stands now and nothing of the past; CONSTANT is SQLite's word for no table at all."""
 PARTIAL = frozenset(
@@ -58,7 +61,14 @@ QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
     "runs that need a person": lambda c: runs.listing(c, states=("needs_person",)),
     "in the way": lambda c: locks.in_the_way(c, mode="live", target=TARGET, without=None),
     "ledger": lambda c: ledger.facts(
-        c, mode="live", playbook="p", target=str(TARGET), budget_per=HOUR, totals_per=HOUR, now=T0, without=None
+        c,
+        mode="live",
+        playbook="p",
+        target=str(TARGET),
+        budget=Budget(runs=1, per=HOUR),
+        limits=LIMITS,
+        now=T0,
+        without=None,
     ),
     "journal": lambda c: journal.of_run(c, "run_1"),
     "messages due": lambda c: outbox.due(c, T0, 50),

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from remediator.decision.facts import Limits
+from remediator.playbooks.rules import Budget
 from remediator.store import ledger, locks, pauses
 from remediator.store.database import Store, Tx
 from remediator.targets import Target
@@ -66,12 +68,12 @@ async def test_pods_of_one_workload_share_its_budget_and_cooldown(store: Store) 
                 mode="live",
                 playbook="restart-it",
                 target=target.counted,
-                budget_per=timedelta(hours=1),
-                totals_per=timedelta(hours=1),
+                budget=Budget(runs=9, per=timedelta(hours=1)),
+                limits=Limits(total=9, total_per_playbook=9, per=timedelta(hours=1)),
                 now=T0,
                 without=None,
             )
-            assert (found.last_change is not None, len(found.runs_on_target)) == (bool(changes), uses), str(target)
+            assert (found.last_change is not None, found.runs_on_target.runs) == (bool(changes), uses), str(target)
 
 
 @pytest.mark.parametrize(
