@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.alerts.severity import RANKS, Severity
 from remediator.store.columns import word
 from remediator.store.schema import episodes, runs
+from remediator.store.sqlite_connection import MANY_ROWS
 
 _RANK_GAINED_EVERY = timedelta(minutes=1)
 """Undecided alerts gain a rank a minute, so that low ones do not starve (S4)."""
@@ -129,6 +130,7 @@ async def wake_incident(tx: AsyncConnection, incident_id: str, now: datetime) ->
     """Decide the open episodes of an incident again: a run on its target has ended (S5)."""
     await tx.execute(
         update(episodes)
+        .prefix_with(MANY_ROWS)
         .where(and_(episodes.c.incident_id == incident_id, episodes.c.state != word("closed")))
         .values(decide_again_at=now)
     )
@@ -136,7 +138,8 @@ async def wake_incident(tx: AsyncConnection, incident_id: str, now: datetime) ->
 
 async def wake_all(tx: AsyncConnection, now: datetime) -> None:
     """Decide every open episode again: playbooks were reloaded, a pause ended, the mode changed (S5)."""
-    await tx.execute(update(episodes).where(episodes.c.state != word("closed")).values(decide_again_at=now))
+    is_open = episodes.c.state != word("closed")
+    await tx.execute(update(episodes).prefix_with(MANY_ROWS).where(is_open).values(decide_again_at=now))
 
 
 async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> None:
@@ -144,6 +147,7 @@ async def wake_namesakes(tx: AsyncConnection, target: str, now: datetime) -> Non
     of_target = select(runs.c.incident_id).where(runs.c.target == target)
     await tx.execute(
         update(episodes)
+        .prefix_with(MANY_ROWS)
         .where(and_(episodes.c.state != word("closed"), episodes.c.incident_id.in_(of_target)))
         .values(decide_again_at=now)
     )

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from remediator.clock import Clock
 from remediator.errors import ConfigError, StoreUnavailableError
 from remediator.store import migrate
+from remediator.store.sqlite_connection import SqliteConnection, connect
 from remediator.store.sqlite_lean import SqliteLean
 
 _BUSY_TIMEOUT_S = 5
@@ -122,8 +122,7 @@ async def open_sqlite(url: str) -> SqliteDatabase:
 
 def writer(path: Path) -> AsyncEngine:
     """One connection, every transaction ``BEGIN IMMEDIATE``, every commit on the disk before it returns."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
-    _on_connect(engine, _WRITER_PRAGMAS)
+    engine = _engine(path, _WRITER_PRAGMAS, pool_size=1, max_overflow=0)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -134,8 +133,7 @@ def writer(path: Path) -> AsyncEngine:
 
 def reader(path: Path) -> AsyncEngine:
     """A few connections that can only read."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=4)
-    _on_connect(engine, ("query_only=ON", f"busy_timeout={_BUSY_TIMEOUT_S * 1000}"))
+    engine = _engine(path, ("query_only=ON",), pool_size=4, max_overflow=4)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -193,11 +191,8 @@ def _lock(path: Path) -> int:
     return fd
 
 
-def _on_connect(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connect(dbapi: Any, _record: object) -> None:
-        dbapi.isolation_level = None
-        cursor = dbapi.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+def _engine(path: Path, pragmas: tuple[str, ...], **pool: int) -> AsyncEngine:
+    async def connection() -> SqliteConnection:
+        return await connect(path, pragmas)
+
+    return create_async_engine(f"sqlite+aiosqlite:///{path}", async_creator=connection, **pool)
