@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from remediator.decision.facts import Limits, Used
 from remediator.ids import intent_id
+from remediator.playbooks.rules import Budget
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import approvals, clock_steps, episodes, incidents, journal, ledger, outbox, pauses
 from remediator.store.columns import Instant
@@ -81,8 +83,8 @@ async def test_a_run_under_way_goes_on_as_if_nothing_had_been(store: Store, step
             mode="live",
             playbook="restart-it",
             target=after.where.counted,
-            budget_per=timedelta(minutes=1),
-            totals_per=timedelta(minutes=1),
+            budget=Budget(runs=1, per=timedelta(minutes=1)),
+            limits=Limits(total=1, total_per_playbook=1, per=timedelta(minutes=1)),
             now=T0 + step + timedelta(seconds=59),
             without=None,
         )
@@ -90,7 +92,7 @@ async def test_a_run_under_way_goes_on_as_if_nothing_had_been(store: Store, step
     assert step_row.first_begun_at == min(T0, T0 + step), "of two clocks the one that cannot overlook our change"
     assert counted.last_change is not None
     assert counted.last_change.at == T0 + step
-    assert counted.of_everything == (T0 + step,)
+    assert counted.of_everything == Used(1, T0 + step + timedelta(minutes=1))
 
 
 async def test_a_lease_is_as_long_as_before(store: Store) -> None:
