@@ -7,8 +7,9 @@ taken out, what could forge a line or move a terminal's cursor is escaped, what 
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -36,6 +37,24 @@ _SECRET_IN_TEXT = (
 )
 
 
+class Unfailing:
+    """A stream for logs: what cannot be written is lost. A full disk or a pipe without a reader must not end what the log tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Raises nothing."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Raises nothing. What the stream still holds is tried again with the next line."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(pretty: bool, level: str, stream: TextIO) -> None:
     """Set up structlog and the standard library's logging to write to ``stream``; may be called again.
 
@@ -44,6 +63,7 @@ def configure(pretty: bool, level: str, stream: TextIO) -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"unknown log level {level!r}; accepted: debug, info, warning, error, critical")
+    unfailing = Unfailing(stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -55,10 +75,10 @@ def configure(pretty: bool, level: str, stream: TextIO) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, unfailing)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(unfailing)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name],

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -181,3 +182,26 @@ def test_whatever_is_logged_becomes_exactly_one_line_of_json(value: Any) -> None
     structlog.get_logger().info("seen", value=value)
     [line] = stream.getvalue().splitlines()
     assert json.loads(line)["event"] == "seen"
+
+
+@pytest.mark.parametrize("pretty", [True, False])
+def test_a_log_that_cannot_be_written_ends_nothing_and_goes_on_later(pretty: bool) -> None:
+    """Its file lies on a disk that is full for a while: what it tells of goes on."""
+    kept: list[str] = []
+
+    class Full(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            kept.append(text)
+            return len(text)
+
+    stream = Full()
+    configure(pretty, "info", stream)
+    structlog.get_logger().info("lost", reason="full")
+    logging.getLogger("asyncio").warning("lost, too")
+    stream.full = False
+    structlog.get_logger().info("kept", reason="free")
+    assert "free" in "".join(kept) and "lost" not in "".join(kept)
