@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from remediator.errors import ConfigError, StoreUnavailableError
+from remediator.clients.kubernetes.api import KubernetesApi
+from remediator.errors import ConfigError, NotSentError, StoreUnavailableError
 from remediator.sandbox.world import World
 from remediator.store import duties
 from remediator.store.database import Store
@@ -138,8 +139,7 @@ async def test_the_duties_of_a_replica_that_is_cut_off_are_taken_over_within_its
 async def test_a_clean_stop_hands_over_at_once(world: World, start: Start, tmp_path: Path, database_url: str) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
-    told = {"store__url": database_url, "timings__lease": "60s"}
-    async with running(folder, world=world, replica="a", **told) as first:
+    async with running(folder, world=world, replica="a", store__url=database_url, timings__lease="60s") as first:
         second = await start("b", timings__lease="60s")
         assert set(first.app.duties) >= DUTIES
     await second.until(lambda: set(second.app.duties) >= DUTIES, within_s=3.0, what="the other has the duties")
@@ -159,6 +159,37 @@ async def test_a_run_whose_holder_is_gone_is_taken_over_and_looked_at_not_done_a
         story = await second.story(run.incident_id)
         assert any("did kubernetes.rollout_restart happen? yes" in event["text"] for event in story.timeline)
         assert run.fence >= 2
+    assert restarts(world) == 1
+
+
+async def test_a_holder_that_comes_back_after_its_lease_sends_nothing(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had marked its step as begun and had not sent the first byte: who takes over does it, and it must not do it as well."""
+    reached, thawed, refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    write = KubernetesApi._write
+
+    async def held(api: KubernetesApi, method: Any, *given: Any) -> dict[str, Any]:
+        if method != "PATCH" or reached.is_set():
+            return await write(api, method, *given)
+        reached.set()
+        await thawed.wait()
+        try:
+            return await write(api, method, *given)
+        except NotSentError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(KubernetesApi, "_write", held)
+    first = await start("a")
+    await first.alert(down())
+    await reached.wait()
+    async with cut_off(first.store):
+        second = await start("b")
+        assert await verdict(second) == "verified"
+        assert restarts(world) == 1
+        thawed.set()
+        await second.until(refused.is_set, what="the late write is held back")
     assert restarts(world) == 1
 
 
