@@ -1,6 +1,7 @@
 """``remediator store``: what it prints, and how it ends."""
 
 import asyncio
+import fcntl
 import json
 import sqlite3
 from collections.abc import Callable
@@ -52,3 +53,16 @@ def test_no_store_is_no_good_answer(invoke: Invoke, tmp_path: Path) -> None:
     done = invoke("store", "check")
     assert done.exit_code == 1 and "remediator.sqlite: there is no store here" in done.stderr
     assert not (tmp_path / "remediator.sqlite").exists()
+
+
+def test_a_second_process_on_the_same_file_is_refused_and_told_what_to_do(invoke: Invoke, file: Path) -> None:
+    with Path(f"{file}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        before = file.read_bytes()
+        done = invoke("serve", "--insecure-no-auth", "--port", "0")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: remediator.sqlite: another remediator process uses this SQLite file "
+        "(stop it, or give each its own store.url; several replicas need PostgreSQL)"
+    )
+    assert file.read_bytes() == before
