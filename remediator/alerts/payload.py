@@ -18,6 +18,10 @@ class NotAlertmanagerError(ValueError):
     """The body is not JSON, or has no list ``alerts``: the only two reasons for a 400 (S3)."""
 
 
+class TooManyAlertsError(ValueError):
+    """The body holds so many alerts that reading it would take the memory: as one that is too large (S3)."""
+
+
 class Alert(NamedTuple):
     """One alert of one delivery. Instants are aware UTC, to the microsecond (Alertmanager sends nanoseconds)."""
 
@@ -67,6 +71,7 @@ def parse(body: bytes) -> Delivery:
 
     Raises:
         NotAlertmanagerError: not JSON, or no ``alerts``.
+        TooManyAlertsError: there could be more than ``_MOST_ALERTS`` in it.
     """
     envelope = parse_envelope(body)
     read = parse_alerts(envelope.raw_alerts)
@@ -85,7 +90,10 @@ def parse_envelope(body: bytes) -> Envelope:
 
     Raises:
         NotAlertmanagerError: not JSON, or no ``alerts``.
+        TooManyAlertsError: there could be more than ``_MOST_ALERTS`` in it.
     """
+    if len(body) > _MOST_ALERTS and body.count(b",") > _MOST_ALERTS:
+        raise TooManyAlertsError(f"could hold more than {_MOST_ALERTS:,} alerts")
     try:
         wire = _envelope(body)
     except msgspec.ValidationError:
@@ -120,6 +128,8 @@ def parse_alerts(raw_alerts: Sequence[msgspec.Raw]) -> list[Alert | Rejected]:
 
 
 _NOTHING = msgspec.Raw()
+_MOST_ALERTS = 2_000_000
+"""An alert that is not even one takes two bytes and, once read, a hundred. An Alertmanager's has some 30 commas in 800 bytes."""
 
 
 class _WireEnvelope(msgspec.Struct):

@@ -31,7 +31,13 @@ _SLICE = 250
 """Alerts of one body that are read and stored in one go: about 3 ms of the loop."""
 
 _IN_A_THREAD = 256 * 1024
-"""Bodies above this many bytes are read and compressed in a thread."""
+"""Bodies above this many bytes are compressed in a thread, which leaves Python's lock to the loop (reading them would not)."""
+
+_LETTERS = 500
+"""About so many alerts of one body that could not be understood are kept as dead letters; the others are only counted."""
+
+_IN_ALL = 2
+"""A body in many slices may take so many times as long as one commit; Alertmanager's peers wait 15 s before they send it again."""
 
 _FEW = 8
 """Up to this many webhooks in one commit get a log line each; a storm gets one line a commit."""
@@ -68,6 +74,7 @@ class Intake:
         self._severities = severities
         self._watchdog = watchdog
         self._queue = queue
+        self._within_s = _IN_ALL * commit_timeout.total_seconds()
         self._inside = 0
         self._writer = GroupCommit(
             store=store,
@@ -83,6 +90,7 @@ class Intake:
 
         Raises:
             NotAlertmanagerError: the body is not JSON or has no ``alerts``.
+            TooManyAlertsError: it is to be treated as too large.
             StoreUnavailableError: nothing is promised about this body; it has to be sent again.
         """
         if source in BUILT_IN_SOURCES:
@@ -112,14 +120,12 @@ class Intake:
             _add(counts, await self._writer.store(part._replace(watch_until=watch_until)))
         return counts
 
-    async def too_large(self, source: str, size: int | None, limit: int, receiver: str) -> None:
-        """Remember a body that was not read: people see a dead letter, the reconciler fetches what was in it (S3).
+    async def too_large(self, source: str, error: str, receiver: str) -> None:
+        """Remember a body that was not read, and why: people see a dead letter, the reconciler fetches what was in it (S3).
 
         Raises:
             StoreUnavailableError: it could not be remembered.
         """
-        given = "unknown size" if size is None else f"{size} bytes"
-        error = f"body of {given} is over the limit of {limit} (settings: max_body); refused with 413"
         async with self._store.begin_lean(Tx.INTAKE) as writer:
             await inbox.owe(writer, source, self._clock.now(), receiver, error)
         self._metrics.dead_letters.inc()
@@ -148,19 +154,26 @@ class Intake:
         return f"queue full: {self._inside} webhooks wait for the store"
 
     async def _take(self, source: str, body: bytes) -> Counts:
+        envelope = parse_envelope(body)
         packed: Callable[[], bytes] | None = partial(inbox.pack, body)
-        if len(body) <= _IN_A_THREAD:
-            envelope = parse_envelope(body)
-        else:
-            envelope = await asyncio.to_thread(parse_envelope, body)
+        if len(body) > _IN_A_THREAD:
             packed = partial(bytes, await asyncio.to_thread(inbox.pack, body))
         counts = _zero()
         delivery_id = new_id("dlv")
         raw = envelope.raw_alerts
+        until = self._clock.boottime() + self._within_s
         for at in range(0, max(1, len(raw)), _SLICE):
-            part = self._arrival(
-                source, envelope, parse_alerts(raw[at : at + _SLICE]), delivery_id=delivery_id, packed=packed
-            )
+            if self._clock.boottime() > until:
+                raise StoreUnavailableError(f"only {at} of {len(raw)} alerts are stored after {self._within_s:g} s")
+            alerts = parse_alerts(raw[at : at + _SLICE])
+            if counts["rejected"] >= _LETTERS:
+                whole = [alert for alert in alerts if isinstance(alert, Alert)]
+                self._only_counted(counts, len(alerts) - len(whole))
+                if not whole:
+                    await self._clock.sleep(0)
+                    continue
+                alerts = list(whole)
+            part = self._arrival(source, envelope, alerts, delivery_id=delivery_id, packed=packed)
             taken = await self._writer.store(part)
             if taken.stored:
                 packed = None
@@ -169,6 +182,12 @@ class Intake:
             self._metrics.truncated_groups.inc()
             self._on_owed()
         return counts
+
+    def _only_counted(self, counts: Counts, rejected: int) -> None:
+        counts["rejected"] += rejected
+        counts["alerts"] += rejected
+        self._metrics.alerts.labels(result="rejected").inc(rejected)
+        self._metrics.dead_letters.inc(rejected)
 
     def _arrival(
         self,

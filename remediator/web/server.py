@@ -1,6 +1,8 @@
 """The HTTP server: which routes there are, how it starts, and how it stops without dropping a webhook that it holds."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 from aiohttp import web
 
@@ -10,6 +12,7 @@ from remediator.errors import ConfigError
 from remediator.metrics import Metrics
 from remediator.settings import Settings
 from remediator.web.auth import Auth
+from remediator.web.connections import Connections, allow_files
 from remediator.web.health import Health, Phase
 from remediator.web.webhook import Webhook
 
@@ -50,13 +53,18 @@ def build_app(
 class Server:
     """Listens; ``stop`` answers what it holds before it returns."""
 
-    def __init__(self, app: web.Application, *, health: Health, settings: Settings) -> None:
+    def __init__(
+        self, app: web.Application, *, health: Health, settings: Settings, connections: int | None = None
+    ) -> None:
+        """``connections``: how many it holds at most; by default what the process' limit of open files leaves room for."""
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=75, shutdown_timeout=settings.timings.shutdown.total_seconds()
         )
         self._health = health
         self._host = settings.listen.host
         self._port = settings.listen.port
+        self._most = connections
+        self._listening: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen. ``port`` is known afterwards.
@@ -65,8 +73,12 @@ class Server:
             ConfigError: the address cannot be had.
         """
         await self._runner.setup()
+        served = cast("web.Server", self._runner.server)  # there since setup
+        accept = Connections(served, allow_files() if self._most is None else self._most)
         try:
-            await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
+            self._listening = await asyncio.get_running_loop().create_server(
+                accept, self._host, self._port, backlog=_BACKLOG
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigError(
@@ -80,7 +92,8 @@ class Server:
     @property
     def port(self) -> int:
         """The port that it listens on, also where settings said 0."""
-        return int(self._runner.addresses[0][1])
+        listening = cast("asyncio.Server", self._listening)
+        return int(listening.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
@@ -91,4 +104,6 @@ class Server:
     async def stop(self) -> None:
         """Take no more connections, answer the requests that are held, then close. Intake must still run meanwhile."""
         self._health.phase = Phase.STOPPING
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
-from remediator.alerts.payload import NotAlertmanagerError, unquote_meta
+from remediator.alerts.payload import NotAlertmanagerError, TooManyAlertsError, unquote_meta
 from remediator.clock import Clock
 from remediator.engine.intake import Intake
 from remediator.errors import StoreUnavailableError
@@ -29,6 +29,9 @@ _PATHS = (
     "/webhook/alertmanager/{source}/",
 )
 _JSON = {"Content-Type": "application/json"}
+_HELD = 4
+"""Times ``max_body`` that the bodies of all webhooks in hand may take together; more are answered 503."""
+_RETRY_AFTER_S = 1
 _RECEIVER = re.compile(rb'\s*\{\s*"receiver"\s*:\s*("(?:[^"\\]|\\.){1,200}")')
 
 
@@ -43,6 +46,7 @@ class Webhook:
         self._clock = clock
         self._max_body = max_body
         self._read_timeout_s = read_timeout_s
+        self._held = 0
         self._metrics = metrics
         self._duration = metrics.webhook_duration
         self._ok = metrics.webhook_requests.labels(code="200")
@@ -74,7 +78,14 @@ class Webhook:
             body = await self._read(request, source)
             if body is None:
                 return _refused(413, f"body is over {self._max_body} bytes (settings: max_body)")
-            return web.Response(body=orjson.dumps(await self._intake.take(source, body)), headers=_JSON)
+            self._held += len(body)
+            try:
+                return web.Response(body=orjson.dumps(await self._intake.take(source, body)), headers=_JSON)
+            except TooManyAlertsError as error:
+                await self._not_taken(source, f"body of {len(body)} bytes {error}", body)
+                return _refused(413, f"the body {error}")
+            finally:
+                self._held -= len(body)
         except NotAlertmanagerError as error:
             log.warning("webhook_refused", source=source, code=400, reason=str(error))
             return _refused(400, str(error))
@@ -88,40 +99,43 @@ class Webhook:
             return _refused(503, error.reason)
 
     async def _read(self, request: web.Request, source: str) -> bytes | None:
-        """The body; None when it is too large. That is remembered, because Alertmanager will not shrink it."""
+        """The body; None when it is too large. That is written down, because Alertmanager will not shrink it."""
         content = request.content
         declared = request.content_length
-        fits = declared is None or declared <= self._max_body
-        if fits and content.is_eof():  # a small body came together with its head
+        if (declared or 0) <= self._max_body and content.is_eof():  # a small body came together with its head
             body = content.read_nowait()
             if len(body) <= self._max_body:
                 return body
-            chunks = [body]
-        else:
-            chunks = []
-            size = declared or 0
+            await self._not_taken(source, self._over(declared), body)
+            return None
+        chunks: list[bytes] = []
+        size = 0
+        try:
             async with asyncio.timeout(self._read_timeout_s):
                 while chunk := await content.readany():
                     chunks.append(chunk)
-                    if (size := max(size, sum(map(len, chunks)))) > self._max_body:
+                    size += len(chunk)
+                    self._held += len(chunk)
+                    if max(size, declared or 0) > self._max_body:
                         break
+                    if self._held > _HELD * self._max_body:
+                        raise StoreUnavailableError(f"webhooks of {self._held} bytes are in hand already")
                 else:
                     return b"".join(chunks)
-        await self._too_large(source, declared, chunks[0])
+        finally:
+            self._held -= size
+        await self._not_taken(source, self._over(declared), chunks[0])
         return None
 
-    async def _too_large(self, source: str, declared: int | None, head: bytes) -> None:
+    def _over(self, declared: int | None) -> str:
+        size = "unknown size" if declared is None else f"{declared} bytes"
+        return f"body of {size} is over the limit of {self._max_body} (settings: max_body)"
+
+    async def _not_taken(self, source: str, why: str, head: bytes) -> None:
         """Alertmanager's first key is the receiver: knowing it, the reconciler can fetch what was not read."""
         receiver = _receiver_in(head)
-        log.warning(
-            "webhook_refused",
-            source=source,
-            code=413,
-            declared_bytes=declared,
-            limit_bytes=self._max_body,
-            receiver=receiver,
-        )
-        await self._intake.too_large(source, declared, self._max_body, receiver)
+        log.warning("webhook_refused", source=source, code=413, reason=why, receiver=receiver)
+        await self._intake.too_large(source, f"{why}; refused with 413", receiver)
 
 
 def _receiver_in(head: bytes) -> str:
@@ -133,4 +147,5 @@ def _receiver_in(head: bytes) -> str:
 
 
 def _refused(code: int, why: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=code, body=orjson.dumps({"error": why}), headers={**(headers or {}), **_JSON})
+    again = {"Retry-After": str(_RETRY_AFTER_S)} if code == 503 else {}
+    return web.Response(status=code, body=orjson.dumps({"error": why}), headers={**(headers or {}), **again, **_JSON})

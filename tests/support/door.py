@@ -77,6 +77,7 @@ async def open_door(
     *,
     insecure_no_auth: bool = False,
     headers: Mapping[str, str] | None = None,
+    connections: int | None = None,
 ) -> AsyncIterator[Door]:
     """Start everything between the socket and the file, and stop it in the service's order."""
     settings = settings or door_settings()
@@ -99,7 +100,7 @@ async def open_door(
     health = Health(intake=intake, metrics=metrics, dependencies=_dependencies)
     auth = Auth(settings, insecure_no_auth=insecure_no_auth)
     app = build_app(intake=intake, auth=auth, health=health, metrics=metrics, clock=clock, settings=settings)
-    server = Server(app, health=health, settings=settings)
+    server = Server(app, health=health, settings=settings, connections=connections)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(intake.run())

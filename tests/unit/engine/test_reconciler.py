@@ -238,7 +238,7 @@ async def test_without_an_api_the_loss_becomes_a_dead_letter_for_people(bench: B
 
 
 async def test_after_a_body_that_was_too_large_everything_for_its_receiver_is_fetched_s3(bench: Bench) -> None:
-    await bench.intake.too_large("prod", 40_000_000, 32_000_000, "remediator")
+    await bench.intake.too_large("prod", "body of 40000000 bytes is over the limit", "remediator")
     bench.peers.alerts = [active("a"), active("x", receivers=("team-x",))]
     await bench.reconciler.fetch_owed()
     assert await bench.column("SELECT fingerprint FROM episodes") == ["a"]
@@ -246,7 +246,7 @@ async def test_after_a_body_that_was_too_large_everything_for_its_receiver_is_fe
 
 
 async def test_a_body_of_which_even_the_receiver_is_unknown_was_for_one_of_ours(bench: Bench) -> None:
-    await bench.intake.too_large("prod", None, 32_000_000, "")
+    await bench.intake.too_large("prod", "body of unknown size is over the limit", "")
     bench.peers.alerts = [active("a"), active("x", receivers=("team-x",))]
     await bench.reconciler.fetch_owed()
     assert await bench.column("SELECT fingerprint FROM episodes") == ["a"], "other receivers' alerts are not ours (S29)"
