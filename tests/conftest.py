@@ -14,11 +14,12 @@ from remediator.sandbox.world import World
 from tests.controlplane import shared
 from tests.controlplane.processes import StartError
 from tests.controlplane.server import ControlPlane
-from tests.support import shared_database
+from tests.support import new_store, shared_database
 from tests.support.clock import ManualClock
 from tests.support.cluster import Stage
 from tests.support.emulated_cluster import EmulatedStage
 from tests.support.needs import Programs, not_run, programs, teller, was_not_run
+from tests.support.new_store import NewStore
 from tests.support.real_cluster import RealStage
 
 # Two noisy shared cores: no deadlines, and slow input generation is no finding.
@@ -105,6 +106,17 @@ async def database_url(database_server: str) -> AsyncIterator[str]:
     """A fresh database on it, migrated: for ``store.url``."""
     async with shared_database.fresh(database_server) as url:
         yield url
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.real, pytest.mark.live])]
+)
+def make_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewStore:
+    """Makes empty stores on SQLite and on PostgreSQL, for tests that need many."""
+    if request.param == "postgresql":
+        server: str = request.getfixturevalue("database_server")
+        return lambda: new_store.opened(shared_database.fresh(server))
+    return lambda: new_store.opened(new_store.file(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="session")

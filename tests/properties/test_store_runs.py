@@ -1,13 +1,10 @@
 """Runs, locks and ledger in a real store, under any order of admissions, claims, waits, ends, crashes and cancels."""
 
-import asyncio
-import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -19,9 +16,9 @@ from remediator.store.runs import ACTIVE_STATES, LostClaimError, RunRow
 from remediator.store.schema import approvals as approvals_table
 from remediator.store.schema import ledger, locks
 from remediator.targets import Target
-from tests.support import incidents as rows
 from tests.support import runs as made
 from tests.support.clock import T0
+from tests.support.new_store import NewStore
 
 TARGETS = [Target.kubernetes("prod", space, "deployment", name) for space, name in (("a", "b"), ("a", "c"), ("d", "b"))]
 OWNERS = ("one", "two")
@@ -179,15 +176,28 @@ class Model:
             assert run.owner is None or run.state in ("running", "approval")
 
 
-@pytest.mark.slow
-@given(orders)
-def test_locks_claims_and_ledger_keep_their_promises(given_orders: list[tuple[str, int]]) -> None:
-    async def play() -> None:
-        with tempfile.TemporaryDirectory() as directory:
-            async with rows.opened(Path(directory)) as store:
-                model = Model(store, await made.episode(store))
-                for order, number in given_orders:
-                    await model.do(order, number)
-                    await model.check()
+async def play(make_store: NewStore, given_orders: list[tuple[str, int]]) -> None:
+    async with make_store() as store:
+        model = Model(store, await made.episode(store))
+        for order, number in given_orders:
+            await model.do(order, number)
+            await model.check()
 
-    asyncio.run(play())
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make_store", ["sqlite"], indirect=True)
+@given(given_orders=orders)
+async def test_locks_claims_and_ledger_keep_their_promises(
+    make_store: NewStore, given_orders: list[tuple[str, int]]
+) -> None:
+    await play(make_store, given_orders)
+
+
+@pytest.mark.slow
+@pytest.mark.real
+@pytest.mark.live
+@pytest.mark.parametrize("make_store", ["postgresql"], indirect=True)
+@given(given_orders=orders)
+@settings(max_examples=25)  # a second each
+async def test_and_so_they_do_on_postgresql(make_store: NewStore, given_orders: list[tuple[str, int]]) -> None:
+    await play(make_store, given_orders)
