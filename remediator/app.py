@@ -87,7 +87,7 @@ class App:
     ) -> None:
         self.settings = settings
         self._machine = clock or SystemClock()
-        self.clock = DisciplinedClock(self._machine)
+        self.clock = DisciplinedClock(self._machine, steady_after=settings.timings.steady)
         self.metrics = Metrics()
         self.failed = asyncio.Event()
         """Set when a loop has ended with an error: stop, exit with 1."""

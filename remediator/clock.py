@@ -8,9 +8,6 @@ from typing import Protocol
 STEP = timedelta(seconds=5)
 """A difference to the reference above this is a step: an event, not a correction (S28)."""
 
-STEADY_AFTER_S = 30.0
-"""No effect begins for so long after a step (S28)."""
-
 _SLOW_S = 1.0
 """A reference that took longer to read says nothing: which instant it means is not known."""
 
@@ -55,8 +52,10 @@ class DisciplinedClock:
     that moves the stored instants, so that nobody ever compares instants of the one time with instants of the other.
     """
 
-    def __init__(self, machine: Clock) -> None:
+    def __init__(self, machine: Clock, *, steady_after: timedelta) -> None:
+        """``steady_after``: no effect begins for so long after a step."""
         self._machine = machine
+        self._steady_after_s = steady_after.total_seconds()
         self._zero = machine.now() - timedelta(seconds=machine.boottime())
         self._step = timedelta(0)
         self._unsteady_until = 0.0
@@ -95,8 +94,8 @@ class DisciplinedClock:
         """From now on ``now`` is later by ``step``; the opposite takes it back, when what was to go with it was not stored."""
         self._zero += step
         self._step -= step
-        self._unsteady_until = self.boottime() + STEADY_AFTER_S
+        self._unsteady_until = self.boottime() + self._steady_after_s
 
     def steady_in(self) -> float:
         """Seconds until an effect may begin: 0 now, unless there was a step."""
-        return STEADY_AFTER_S if self._step else max(0.0, self._unsteady_until - self.boottime())
+        return self._steady_after_s if self._step else max(0.0, self._unsteady_until - self.boottime())

@@ -268,6 +268,9 @@ class Timings(_Settings):
         description="wait beyond lease and request before another replica's run is taken over (S20)",
     )
     look: Duration = Field(timedelta(seconds=5), description="time between two looks of a verification")
+    steady: Duration = Field(
+        timedelta(seconds=30), description="nothing begins for so long after the clock has stepped (S28)"
+    )
     reconcile: Duration = Field(
         timedelta(minutes=1), description="how often what Alertmanager tells is compared with what has arrived (S29)"
     )

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,8 @@ class Ground:
         self.acknowledged: list[Mapping[str, Any]] = []
         """Alerts of webhooks that were answered 200."""
         self.session = session
+        self.clock: Path | None = None
+        """The file that steps the wall clock of the services (``stepped_clock``), where there is one."""
 
     def door(self) -> str:
         """Where the next request goes."""

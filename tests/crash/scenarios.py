@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.crash import stepped_clock
 from tests.crash.ground import Ground
 from tests.support.service import RESTART, body, firing
 
@@ -181,6 +182,22 @@ async def late_copies(stage: Ground) -> None:
     await stage.until(lambda: not stage.rows("SELECT id FROM incidents WHERE state = 'open'"), "incidents closed")
 
 
+async def the_clock_is_set_back(stage: Ground) -> None:
+    """While a run waits for its hold: it ends in its time, having done its change once, and people are told of the clock."""
+    assert stage.clock is not None
+    await _sick(stage)
+    await stage.alert(_down())
+    await stage.until(lambda: _restarts(stage) == 1, "it is restarted")
+    stepped_clock.step(stage.clock, -7200)
+    [run] = await stage.ended()
+    assert run["outcome"] == "verified", run["reason"]
+    assert _restarts(stage) == 1
+    await stage.until(stage.world.pagerduty.paging, "somebody is told")
+    await stage.alert(_over())
+    closed = "SELECT id FROM incidents WHERE target IS NOT NULL AND state = 'closed'"
+    await stage.until(lambda: stage.rows(closed), "the service's incident is closed")
+
+
 async def nobody_knows_a_remedy(stage: Ground) -> None:
     """No playbook matches: people are told, after the time that the policy leaves, until it is over."""
     await stage.alert(firing("Puzzle"))
@@ -227,6 +244,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "undone": Scenario(undone, (SCALE_OUT_AND_BACK.replace("within: 3s", "within: 1500ms"),), fixed=False),
     "a_person_lets_it_undo": Scenario(a_person_lets_it_undo, (SCALE_OUT_AND_BACK,), fixed=False),
     "answer_lost": Scenario(answer_lost),
+    "the_clock_is_set_back": Scenario(
+        the_clock_is_set_back,
+        (RESTART.replace("hold: 300ms", "hold: 1500ms"),),
+        {"timings__takeover": "500ms", "timings__steady": "500ms"},
+        fixed=False,
+    ),
     "nobody_knows_a_remedy": Scenario(
         nobody_knows_a_remedy, settings={"escalation__policies": {"critical": {"levels": [{"after": "700ms"}]}}}
     ),

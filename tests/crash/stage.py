@@ -39,6 +39,7 @@ class Stage(Ground):
         self._nursery = nursery
         self._kills = list(kills)
         self.url = f"http://127.0.0.1:{port}"
+        self.clock = directory / "clock-offset"
         self._overrides = {name.replace("__", "."): value for name, value in changes.items()}
         self._overrides |= {"listen.port": port, "store.url": database.url}
         settings_for(world, directory, **{name.replace(".", "__"): value for name, value in self._overrides.items()})
@@ -67,6 +68,7 @@ class Stage(Ground):
             overrides=self._overrides,
             log=self._directory / "remediator.log",
             kill=kill,
+            clock=self.clock,
             through=through,
         )
         self.victims.append(victim)

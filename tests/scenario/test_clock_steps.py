@@ -1,7 +1,4 @@
-"""The wall clock is set by hours in the middle of everything (S28): nothing is done twice, nothing stays behind, somebody is told.
-
-The half minute in which nothing begins is made short here; ``tests/unit/test_clock.py`` holds it to its length.
-"""
+"""The wall clock is set by hours in the middle of everything (S28): nothing is done twice, nothing stays behind, somebody is told."""
 
 import asyncio
 from datetime import timedelta
@@ -18,11 +15,6 @@ HOURS = 3 * 3600.0
 SLOW = RESTART.replace("hold: 300ms", "hold: 4s").replace("within: 8s", "within: 20s")
 ASKS = RESTART.replace("autonomy: act", "autonomy: approve")
 both_ways = pytest.mark.parametrize("by_s", [HOURS, -HOURS], ids=["forward", "backward"])
-
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.clock.STEADY_AFTER_S", 1.0)
 
 
 @pytest.fixture
@@ -120,13 +112,10 @@ async def test_a_request_stands_as_long_as_it_would_have(tmp_path: Path, offset:
             assert restarts(service) == 1
 
 
-async def test_nothing_begins_until_the_clock_is_steady(
-    tmp_path: Path, offset: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("remediator.clock.STEADY_AFTER_S", 4.0)
+async def test_nothing_begins_until_the_clock_is_steady(tmp_path: Path, offset: Path) -> None:
     async with World(speed=4) as world:
         await crashing(world)
-        async with running(tmp_path, world=world, clock=SteppedClock(offset)) as service:
+        async with running(tmp_path, world=world, clock=SteppedClock(offset), timings__steady="4s") as service:
             step(offset, HOURS)
             await followed(service, HOURS)
             began = asyncio.get_running_loop().time()

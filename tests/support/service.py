@@ -179,6 +179,7 @@ def settings_document(world: World, directory: Path) -> dict[str, Any]:
             "request": "1s",
             "look": "100ms",
             "lease": "3s",
+            "steady": "1s",
             "shutdown": "5s",
         },
         "escalation": {"watchdog": None},

@@ -3,7 +3,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from remediator.clock import STEADY_AFTER_S, Clock, DisciplinedClock, SystemClock
+from remediator.clock import Clock, DisciplinedClock, SystemClock
 from tests.support.clock import T0, ManualClock
 
 
@@ -50,12 +50,15 @@ async def test_a_cancelled_sleeper_is_forgotten(clock: ManualClock) -> None:
     assert clock.now() - T0 == timedelta(seconds=20)
 
 
+STEADY_AFTER = timedelta(seconds=30)
+
+
 def compared(disciplined: DisciplinedClock, machine: ManualClock, *, took_s: float = 0.0) -> timedelta:
     return disciplined.observe(machine.now(), machine.boottime() - took_s)
 
 
 async def test_disciplined_time_follows_small_differences_and_holds_steps_back(clock: ManualClock) -> None:
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     clock.step(timedelta(seconds=5))
     assert compared(disciplined, clock) == timedelta(0)
     assert disciplined.now() == clock.now() == T0 + timedelta(seconds=5)
@@ -69,22 +72,22 @@ async def test_disciplined_time_follows_small_differences_and_holds_steps_back(c
 async def test_an_adopted_step_is_the_time_from_then_on_and_nothing_is_begun_for_a_while_s28(
     clock: ManualClock, step: timedelta
 ) -> None:
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     assert disciplined.steady_in() == 0
     clock.step(step)
     assert compared(disciplined, clock) == step
     await clock.advance(600)
-    assert disciplined.steady_in() == STEADY_AFTER_S, "as long as it is held back"
+    assert disciplined.steady_in() == 30, "as long as it is held back"
     disciplined.adopt(step)
     assert (disciplined.now(), disciplined.step) == (clock.now(), timedelta(0))
-    await clock.advance(STEADY_AFTER_S - 1)
+    await clock.advance(29)
     assert disciplined.steady_in() == 1
     await clock.advance(1)
     assert disciplined.steady_in() == 0
 
 
 async def test_an_adopted_step_can_be_taken_back(clock: ManualClock) -> None:
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     clock.step(step := timedelta(hours=-1))
     compared(disciplined, clock)
     disciplined.adopt(step)
@@ -93,7 +96,7 @@ async def test_an_adopted_step_can_be_taken_back(clock: ManualClock) -> None:
 
 
 async def test_a_step_that_was_set_right_before_it_was_adopted_is_none(clock: ManualClock) -> None:
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     for step in (timedelta(hours=1), timedelta(hours=-1)):
         clock.step(step)
         compared(disciplined, clock)
@@ -103,14 +106,14 @@ async def test_a_step_that_was_set_right_before_it_was_adopted_is_none(clock: Ma
 
 async def test_a_reference_that_took_long_to_read_says_nothing(clock: ManualClock) -> None:
     """The process can be stopped between the two readings; that is no step."""
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     await clock.advance(60)
     assert disciplined.observe(clock.now() - timedelta(seconds=60), clock.boottime() - 60) == timedelta(0)
     assert disciplined.now() == clock.now()
 
 
 async def test_a_reference_that_took_a_moment_is_taken_for_the_middle_of_it(clock: ManualClock) -> None:
-    disciplined = DisciplinedClock(clock)
+    disciplined = DisciplinedClock(clock, steady_after=STEADY_AFTER)
     await clock.advance(1)
     disciplined.start_at(T0 + timedelta(hours=1), clock.boottime() - 1)
     assert disciplined.now() == T0 + timedelta(hours=1, seconds=0.5)

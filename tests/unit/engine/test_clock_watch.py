@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator.clock import STEADY_AFTER_S, Clock, DisciplinedClock
+from remediator.clock import Clock, DisciplinedClock
 from remediator.engine.clock_watch import ClockKeeper, ClockWatch
 from remediator.errors import StoreUnavailableError
 from remediator.metrics import Metrics
@@ -22,6 +22,7 @@ from tests.support import runs as run
 from tests.support.clock import T0, ManualClock
 
 LEASE = timedelta(seconds=30)
+STEADY_AFTER_S = 30.0
 SETTLE = timedelta(seconds=50)
 HOURS = timedelta(hours=3)
 CARD = Card(id="own_1", name="a", mode="live", node=None, set_hash=None, knows=())
@@ -63,7 +64,7 @@ class Replica:
 
     def __init__(self, store: Shared | Store, machine: ManualClock) -> None:
         self.machine = machine
-        self.clock = DisciplinedClock(machine)
+        self.clock = DisciplinedClock(machine, steady_after=timedelta(seconds=STEADY_AFTER_S))
         self.metrics = Metrics()
         self.watch = ClockWatch(
             store=store,  # type: ignore[arg-type]
