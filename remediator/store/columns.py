@@ -62,6 +62,18 @@ def plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+class PlainText(TypeDecorator[str]):
+    """Text as ``plain_text`` gives it, also where it is only compared with: whatever a label, a name in a path or a person's reason has
+    in it, no database refuses it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Most text has nothing to spell out."""
+        return None if value is None else plain_text(value)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime, stored as whole microseconds since 1970: exact, sortable, the same on every database."""
 

@@ -13,7 +13,7 @@ from remediator.errors import RemediatorError
 from remediator.ids import derived_id
 from remediator.runs.cursor import Cursor, Phase
 from remediator.store import ledger, locks
-from remediator.store.columns import Instant
+from remediator.store.columns import Instant, PlainText
 from remediator.store.schema import approvals, runs
 from remediator.targets import Target
 
@@ -248,7 +248,7 @@ async def ask_cancel(tx: AsyncConnection, run_id: str, *, by: str, now: datetime
         .where(and_(runs.c.id == run_id, runs.c.state != "ended"))
         .values(
             cancel_at=func.coalesce(runs.c.cancel_at, literal(now, Instant)),
-            cancel_by=func.coalesce(runs.c.cancel_by, by),
+            cancel_by=func.coalesce(runs.c.cancel_by, literal(by, PlainText)),
             wake_at=now,
         )
     )

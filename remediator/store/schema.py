@@ -13,11 +13,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     text,
 )
 
 from remediator.store.columns import Instant, Json
+from remediator.store.columns import PlainText as Text
 
 metadata = MetaData(
     naming_convention={
