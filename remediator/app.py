@@ -271,7 +271,7 @@ class App:
             length=length,
             duties=duties,
             on_beat=_ignore if alarm is None else alarm.store_works,
-            on_failure=_ignore if alarm is None else lambda reason: alarm.store_failed(reason, runner.in_hand),
+            on_failure=_ignore if alarm is None else lambda reason: alarm.store_failed(reason, runner.unfinished),
         )
         runner = Runner(tools=tools, owner=self._owner, lease=lease, wakeup=wake_runner, alone=not store.shared)
         decider_duty = duties.add("decider", unfit=fitness.in_all, on_taken=episodes.wake_all)

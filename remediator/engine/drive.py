@@ -59,6 +59,11 @@ class Drive:
         self._seen = ""
         """What the last look at the remedy's conditions showed, for the people who are told how it ended."""
 
+    @property
+    def unfinished(self) -> bool:
+        """It has begun something, and is not over."""
+        return self._cursor.phase is not Phase.ENDED and (self._cursor.changed or self._cursor.attempts > 0)
+
     async def go(self) -> None:
         """Until it waits, asks a person or ends.
 

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 _AT_ONCE = 32
 """Runs in hand at once."""
 _POLL_S = 2.0
+_REMEMBERED = 100
 _DEFECTS = 3
 """So often in a row may driving a run fail by a defect before it is given up."""
 _AFTER_DEFECT = timedelta(seconds=2)
@@ -60,14 +61,21 @@ class Runner:
         self._elsewhere: tuple[str, ...] = ()
         """Targets of runs that a replica on another node must claim."""
         self._in_hand: dict[str, RunRow] = {}
+        self._begun: dict[str, str] = {}
+        """What is told of runs that this process put down in the middle of their work; of another replica's hand nobody tells it."""
         self._defects: dict[str, int] = {}
         """How often driving a run failed in a row."""
         self._stopping = False
 
     @property
     def in_hand(self) -> tuple[str, ...]:
-        """Runs that this process works on now, for the page of S36 and for readiness."""
-        return tuple(f"{run.id} ({run.playbook} on {run.target})" for run in self._in_hand.values())
+        """Runs that this process works on now, for readiness."""
+        return tuple(_told(run) for run in self._in_hand.values())
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The same, and those that it put down between two looks, for the page of S36. Others may have gone on with some of these."""
+        return (*self.in_hand, *(told for run_id, told in self._begun.items() if run_id not in self._in_hand))
 
     async def recover(self) -> None:
         """Take back at once what a process was doing that is known to be gone. Once, at start, before ``run``."""
@@ -165,8 +173,13 @@ class Runner:
         bound = {"run_id": run.id, "incident_id": run.incident_id, "playbook": run.playbook, "mode": run.mode}
         try:
             with structlog.contextvars.bound_contextvars(**bound):
-                await Drive(self._tools, run, permit, stopping=lambda: self._stopping).go()
+                drive = Drive(self._tools, run, permit, stopping=lambda: self._stopping)
+                self._put_down(run)
+                await drive.go()
+                if not drive.unfinished:
+                    self._begun.pop(run.id, None)
         except LostClaimError as lost:
+            self._begun.pop(run.id, None)
             log.warning("claim_lost", run_id=run.id, reason=str(lost))
         except StoreUnavailableError as error:
             # The row says where it stands. Its claim ends with the lease; the next claim looks before anything else.
@@ -181,6 +194,13 @@ class Runner:
             del self._in_hand[run.id]
             self._wakeup()
 
+    def _put_down(self, run: RunRow) -> None:
+        """Until it is known to be over it counts as put down; the newest ones are remembered."""
+        self._begun.pop(run.id, None)
+        self._begun[run.id] = _told(run)
+        for oldest in list(self._begun)[:-_REMEMBERED]:
+            del self._begun[oldest]
+
     async def _after_defect(self, run: RunRow, error: Exception) -> None:
         """Try again a few times; then it is not left to fail for ever: it ends, or a person is asked."""
         times = self._defects[run.id] = self._defects.get(run.id, 0) + 1
@@ -192,9 +212,14 @@ class Runner:
                     self._tools, run, f"remediator failed on it by a defect ({type(error).__name__}; see its log)"
                 )
                 del self._defects[run.id]
+                self._begun.pop(run.id, None)
         except LostClaimError as lost:
             log.warning("claim_lost", run_id=run.id, reason=str(lost))
         except StoreUnavailableError as unavailable:
             log.warning("run_left_store_unavailable", run_id=run.id, reason=unavailable.reason)
         except Exception:
             log.exception("run_not_given_up", run_id=run.id)
+
+
+def _told(run: RunRow) -> str:
+    return f"{run.id} ({run.playbook} on {run.target})"

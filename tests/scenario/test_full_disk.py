@@ -138,7 +138,8 @@ async def test_after_a_minute_people_are_told_from_memory_and_hear_when_it_is_ov
             disk.fill(at.served.pid)
             await at.until(at.world.pagerduty.paging, "somebody is paged", within_s=90)
             [page] = at.world.pagerduty.paging()
-            assert "cannot use its store since 1m" in page.summary and "1 runs in hand" in page.summary
+            assert "cannot use its store since 1m" in page.summary and "no run in hand" not in page.summary
+            assert "service-down on kubernetes/sandbox/shop/deployment/checkout" in str(page.details)
             disk.free(at.served.pid)
             await at.until(lambda: not at.world.pagerduty.open(), "the page is resolved")
 
