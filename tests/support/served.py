@@ -41,6 +41,11 @@ class Served:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last process, once it has ended; negative: by which signal."""
+        return None if self._process is None else self._process.returncode
+
     async def start(self) -> None:
         """Returns when it is ready."""
         path = self.directory / "remediator.yaml"
