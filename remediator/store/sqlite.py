@@ -108,7 +108,7 @@ async def open_sqlite(url: str) -> SqliteDatabase:
     path = path_of(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock_fd = _lock(path)
+        lock_fd = lock(path)
     except OSError as error:
         remedy = "give it a writable directory on a local disk, or set store.url to another file"
         raise ConfigError(path, None, f"the store cannot be opened: {error.strerror}", remedy) from None
@@ -175,7 +175,7 @@ async def _migrate(path: Path) -> None:
         raise StoreUnavailableError(f"{path}: the store cannot be opened: {error} ({remedy})") from error
 
 
-def _lock(path: Path) -> int:
+def lock(path: Path) -> int:
     """Hold ``<file>.lock`` for as long as the process lives: a second process would run the same runs twice."""
     fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
