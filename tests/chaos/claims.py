@@ -51,8 +51,10 @@ def seen(site: Site) -> list[Claim]:
 
 def uncovered(site: Site) -> list[str]:
     """Writes to workloads that arrived when their sender had no lease on a run of that workload."""
-    claims = seen(site)
-    return [wrong for write in _writes(site) if (wrong := _judged(site, claims, write)) is not None]
+    claims, writes = seen(site), _writes(site)
+    assert claims, "nobody claimed anything: the play proves nothing"
+    assert writes, "nobody wrote anything: the play proves nothing"
+    return [wrong for write in writes if (wrong := _judged(site, claims, write)) is not None]
 
 
 def _writes(site: Site) -> list[Received]:

@@ -27,7 +27,7 @@ async def play(
     """From the first alert to a clean stop; raises what is wrong at its end. ``server`` None: one replica on a SQLite file."""
     async with (
         _database(server) as postgres,
-        built(directory, nursery, playbooks=PLAYBOOKS, chance=Random(seed), postgres=postgres) as site,
+        built(directory, nursery, playbooks=PLAYBOOKS, chance=Random(seed), postgres=postgres, server=server) as site,
         asyncio.timeout(_WITHIN_S),
         asyncio.TaskGroup() as group,
     ):

@@ -17,6 +17,7 @@ from tests.crash.databases import Database, PostgresDatabase, SqliteFile
 from tests.crash.ground import LOOK_AGAIN_S, Ground
 from tests.crash.nursery import Nursery
 from tests.crash.stage import reserved_port
+from tests.support.database_server import DatabaseServer
 from tests.support.service import TOKEN, settings_for
 
 COMMIT_TIMEOUT_S = 2.0
@@ -56,10 +57,12 @@ class Site(Ground):
         session: aiohttp.ClientSession,
         replicas: Sequence[Replica],
         chance: Random,
+        server: DatabaseServer | None,
     ) -> None:
         super().__init__(world=world, database=database, session=session)
         self.replicas = list(replicas)
         self.chance = chance
+        self.server = server
         self.answers: list[Answer] = []
 
     def door(self) -> str:
@@ -114,6 +117,7 @@ async def built(
     playbooks: Sequence[str],
     chance: Random,
     postgres: PostgresDatabase | None = None,
+    server: DatabaseServer | None = None,
     **changes: Any,
 ) -> AsyncIterator[Site]:
     """Three replicas on PostgreSQL, or one on a SQLite file; nothing is started yet."""
@@ -157,4 +161,4 @@ async def built(
                 "pagerduty.url": f"http://127.0.0.1:{ways['pagerduty'].port}/v2/enqueue",
             }
             replicas.append(Replica(name, directory / name, port, ways, nursery, overrides))
-        yield Site(world=world, database=database, session=session, replicas=replicas, chance=chance)
+        yield Site(world=world, database=database, session=session, replicas=replicas, chance=chance, server=server)
