@@ -30,7 +30,7 @@ async def test_a_number_becomes_an_alert_and_its_end_a_resolve(tmp_path: Path, p
     async with (
         am.fake_remediator() as remediator,
         am.running(CONFIG % remediator.url, tmp_path, program("alertmanager")) as alertmanager,
-        prometheus.running(tmp_path, program("prometheus"), rules=[RULE], alertmanager=alertmanager.url) as metrics,
+        prometheus.running(tmp_path, program("prometheus"), rules=[RULE], alertmanagers=[alertmanager.url]) as metrics,
         open_session(Rules("read", SystemClock(), 5.0, loopback_only=True)) as session,
     ):
         client = PrometheusClient(metrics.url, Credential(), session, 5.0)

@@ -110,7 +110,7 @@ async def house(
         async with (
             am.running(config, directory, program("alertmanager")) as alertmanager,
             prometheus.running(
-                directory, program("prometheus"), alertmanager=alertmanager.url, rules=[SERVICE_DOWN]
+                directory, program("prometheus"), alertmanagers=[alertmanager.url], rules=[SERVICE_DOWN]
             ) as metrics,
             _as_kube_state_metrics(stage, metrics.numbers),
         ):

@@ -5,11 +5,10 @@ The fixture `program` says how to start one.
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import yaml
 from aiohttp import web
 
 from remediator.durations import parse_duration
+from tests.controlplane.processes import Program, free_ports, start
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "alertmanager"
 TOKEN = "alertmanager-throwaway-token"
@@ -60,12 +60,32 @@ class Alertmanager:
 
     url: str
     session: aiohttp.ClientSession
+    program: Program
+
+    async def kill(self) -> None:
+        """As the kernel does."""
+        self.program.process.kill()
+        await self.program.process.wait()
 
     async def push(self, alertname: str, labels: Mapping[str, str], *, resolved: bool = False) -> None:
         """As Prometheus does. One that is resolved must have been pushed before with the same labels."""
         alert: dict[str, Any] = {"labels": {"alertname": alertname, **labels}}
         alert["endsAt" if resolved else "startsAt"] = datetime.now(UTC).isoformat()
         async with self.session.post(f"{self.url}/api/v2/alerts", json=[alert]) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def silence(self, matcher: str) -> None:
+        """What this one matcher (`name="value"`) takes, for an hour."""
+        name, _, value = matcher.partition("=")
+        now = datetime.now(UTC)
+        silence = {
+            "matchers": [{"name": name, "value": value.strip('"'), "isRegex": False, "isEqual": True}],
+            "startsAt": now.isoformat(),
+            "endsAt": (now + timedelta(hours=1)).isoformat(),
+            "createdBy": "test",
+            "comment": "test",
+        }
+        async with self.session.post(f"{self.url}/api/v2/silences", json=silence) as answer:
             assert answer.status == 200, await answer.text()
 
 
@@ -112,39 +132,70 @@ async def fake_remediator() -> AsyncIterator[Remediator]:
 
 
 @asynccontextmanager
-async def running(config: str, directory: Path, command: Sequence[str]) -> AsyncIterator[Alertmanager]:
-    """A real Alertmanager with this configuration, alone (no cluster)."""
+async def running(
+    config: str, directory: Path, command: Sequence[str], *, cluster: Sequence[str] = ("--cluster.listen-address=",)
+) -> AsyncIterator[Alertmanager]:
+    """A real Alertmanager with this configuration. ``cluster``: its flags; alone by default."""
     path = directory / "alertmanager.yml"
     path.write_text(config)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (directory / "alertmanager.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            f"--config.file={path}",
-            f"--storage.path={directory / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-            stdout=log,
-            stderr=log,
-        )
+    (port,) = free_ports(1)
+    flags = [
+        f"--config.file={path}",
+        f"--storage.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        *cluster,
+    ]
+    program = await start("alertmanager", [*command, *flags], directory / "alertmanager.log")
     try:
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{port}"
-            await _ready(session, url, process, directory / "alertmanager.log")
-            yield Alertmanager(url, session)
+            await _ready(session, url, program)
+            yield Alertmanager(url, session, program)
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        await program.stop()
 
 
-async def _ready(session: aiohttp.ClientSession, url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+@asynccontextmanager
+async def pair(
+    config: str, directory: Path, command: Sequence[str]
+) -> AsyncIterator[tuple[Alertmanager, Alertmanager]]:
+    """Two of them as a cluster. Which of the two tells, they settle among themselves; the other one waits 2 s longer."""
+    ports = free_ports(2)
+
+    def flags(own: int, other: int) -> list[str]:
+        return [
+            f"--cluster.listen-address=127.0.0.1:{own}",
+            f"--cluster.advertise-address=127.0.0.1:{own}",
+            f"--cluster.peer=127.0.0.1:{other}",
+            "--cluster.peer-timeout=2s",
+            "--cluster.gossip-interval=50ms",
+            "--cluster.pushpull-interval=1s",
+        ]
+
+    folders = [directory / f"alertmanager-{number}" for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(config, folders[0], command, cluster=flags(*ports)) as first,
+        running(config, folders[1], command, cluster=flags(*reversed(ports))) as second,
+    ):
+        for one in (first, second):
+            async with asyncio.timeout(30):
+                while not await _sees_another(one):  # noqa: ASYNC110 - Alertmanager has no signal to wait for
+                    await asyncio.sleep(0.1)
+        yield first, second
+
+
+async def _sees_another(one: Alertmanager) -> bool:
+    async with one.session.get(f"{one.url}/api/v2/status") as answer:
+        cluster = (await answer.json())["cluster"]
+    return cluster["status"] == "ready" and len(cluster["peers"]) == 2
+
+
+async def _ready(session: aiohttp.ClientSession, url: str, program: Program) -> None:
     async with asyncio.timeout(30):
         while True:
-            if process.returncode is not None:
-                raise AssertionError(f"Alertmanager did not start:\n{log.read_text()}")
+            program.check()
             try:
                 async with session.get(f"{url}/-/ready") as answer:
                     if answer.status == 200:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from tests.controlplane.processes import free_ports, start
+from tests.controlplane.processes import Program, free_ports, start
 
 _EVERY = "200ms"
 
@@ -47,6 +47,15 @@ class Prometheus:
     url: str
     numbers: Numbers
     session: aiohttp.ClientSession
+    command: Sequence[str]
+    log: Path
+    program: Program
+
+    async def restart(self) -> None:
+        """Stop it, and start it on its data again. Its alerts begin anew."""
+        await self.program.stop()
+        self.program = await start("prometheus", self.command, self.log)
+        await _until_ready(self.session, self.url, self.program)
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
         """What an instant query finds now."""
@@ -67,36 +76,48 @@ async def running(
     command: Sequence[str],
     *,
     rules: Sequence[Mapping[str, Any]] = (),
-    alertmanager: str | None = None,
+    alertmanagers: Sequence[str] = (),
     external_labels: Mapping[str, str] | None = None,
+    dropped_from_alerts: str | None = None,
 ) -> AsyncIterator[Prometheus]:
-    """`rules` as in a rule file's group; `alertmanager` is its URL. Scraped labels win over Prometheus's own (`honor_labels`)."""
+    """`rules` as in a rule file's group; `dropped_from_alerts`: a label that no Alertmanager is told of, such as a replica's name.
+
+    Scraped labels win over Prometheus's own (`honor_labels`).
+    """
     async with _numbers() as numbers, aiohttp.ClientSession() as session:
-        config = _config(directory, numbers.url, rules, alertmanager, external_labels)
+        config = _config(directory, numbers.url, rules, alertmanagers, external_labels, dropped_from_alerts)
         (port,) = free_ports(1)
         flags = [
             f"--config.file={config}",
             f"--storage.tsdb.path={directory / 'prometheus'}",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
-        program = await start("prometheus", [*command, *flags], directory / "prometheus.log")
+        log = directory / "prometheus.log"
+        whole = [*command, *flags]
+        made = Prometheus(
+            f"http://127.0.0.1:{port}", numbers, session, whole, log, await start("prometheus", whole, log)
+        )
         try:
-            url = f"http://127.0.0.1:{port}"
-            async with asyncio.timeout(30):
-                while not await _is_ready(session, url):
-                    program.check()
-                    await asyncio.sleep(0.05)
-            yield Prometheus(url, numbers, session)
+            await _until_ready(session, made.url, made.program)
+            yield made
         finally:
-            await program.stop()
+            await made.program.stop()
+
+
+async def _until_ready(session: aiohttp.ClientSession, url: str, program: Program) -> None:
+    async with asyncio.timeout(30):
+        while not await _is_ready(session, url):
+            program.check()
+            await asyncio.sleep(0.05)
 
 
 def _config(
     directory: Path,
     scraped: str,
     rules: Sequence[Mapping[str, Any]],
-    alertmanager: str | None,
+    alertmanagers: Sequence[str],
     external_labels: Mapping[str, str] | None,
+    dropped_from_alerts: str | None,
 ) -> Path:
     """JSON, which every YAML reader takes."""
     rule_file, config_file = directory / "rules.json", directory / "prometheus.json"
@@ -108,9 +129,12 @@ def _config(
         "scrape_configs": [job],
     }
     config["global"]["external_labels"] = dict(external_labels or {})
-    if alertmanager is not None:
-        targets = {"static_configs": [{"targets": [urlsplit(alertmanager).netloc]}]}
+    if alertmanagers:
+        targets = {"static_configs": [{"targets": [urlsplit(url).netloc for url in alertmanagers]}]}
         config["alerting"] = {"alertmanagers": [targets]}
+    if dropped_from_alerts is not None:
+        relabel = [{"action": "labeldrop", "regex": dropped_from_alerts}]
+        config["alerting"]["alert_relabel_configs"] = relabel
     config_file.write_text(json.dumps(config))
     return config_file
 
