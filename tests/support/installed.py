@@ -1,4 +1,4 @@
-"""``deploy/kustomize/overlays/single`` as an operator applies it, on the real control plane."""
+"""An overlay of ``deploy/kustomize`` as an operator applies it, on the real control plane."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ from tests.controlplane.words import PROVISIONER
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "deploy" / "kustomize" / "overlays" / "single"
+REPLICAS = OVERLAY.parent / "replicas"
 MOUNTED = "/etc/remediator/secrets"
 SECRETS = ("alertmanager-token", "oncall-token", "pagerduty-routing-key")
 _SERVICE_MONITOR = ROOT / "tests" / "data" / "crds" / "servicemonitor.yaml"
@@ -34,6 +35,7 @@ class Installed:
 
     plane: ControlPlane
     directory: Path
+    overlay: Path = OVERLAY
 
     def kubectl(self, *arguments: str, document: Any = None) -> str:
         """Standard output and then standard error, since kubectl warns there. AssertionError with both if it fails."""
@@ -76,11 +78,11 @@ class Installed:
 
     def apply(self, *arguments: str) -> str:
         """The overlay, whole, on the server's side."""
-        return self.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY), *arguments)
+        return self.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(self.overlay), *arguments)
 
     def remove(self) -> None:
         """All of it. Namespaces go in the background."""
-        self.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", str(OVERLAY))
+        self.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", str(self.overlay))
         self.kubectl("delete", "--ignore-not-found", "--wait=false", "namespace", "shop")
         self.kubectl("delete", "--ignore-not-found", "storageclass", "installed")
 
@@ -92,7 +94,7 @@ class Installed:
 
     def settings(self, **changes: Any) -> tuple[Path, Settings]:
         """The overlay's own, with the secrets where they lie here and the API server where it is."""
-        text = (OVERLAY / "remediator.yaml").read_text().replace(MOUNTED, str(self.directory))
+        text = (self.overlay / "remediator.yaml").read_text().replace(MOUNTED, str(self.directory))
         path = self.directory / "remediator.yaml"
         path.write_text(text)
         given = {"clusters.production.kubeconfig": str(self.kubeconfig()), **changes}
