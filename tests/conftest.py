@@ -45,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     for owner in config.stash.get(_OWNERS, []):
         owner.close()
+    if _OWNERS in config.stash:
+        shared_database.reap()
 
 
 @pytest.hookimpl(tryfirst=True)

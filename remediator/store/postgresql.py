@@ -94,7 +94,8 @@ class PostgresqlDatabase:
             yield
         except PoolTimeoutError as error:
             raise StoreUnavailableError("all connections for reading are busy") from error
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # The last is what the driver says on a session that the server ended a moment ago.
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             said = _of_driver(error)
             state = getattr(said, "sqlstate", None) or ""
             ours = isinstance(said, asyncpg.DataError) or state.startswith(_OURS)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,9 +87,24 @@ class DatabaseServer:
     def stop(self, number: int = signal.SIGINT) -> None:
         """SIGINT: orderly, sessions are ended. SIGQUIT: at once, as by a crash. SIGKILL: its children end by themselves."""
         if self._process is not None and self._process.poll() is None:
+            self.thaw()
             self._process.send_signal(number)
             self._process.wait(_STOP_WITHIN_S)
         self._process = None
+
+    def freeze(self) -> None:
+        """It and its sessions say nothing any more, until ``thaw``."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in (self.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def restart(self, number: int = signal.SIGINT) -> None:
         """Stop and start on the same port with the same data."""

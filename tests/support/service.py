@@ -5,6 +5,7 @@ For scenario tests. ``async with running(tmp_path) as service`` gives the world,
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ from tests.support.whole_store import broken_rules
 TOKEN = "alertmanager-throwaway-token"
 API_TOKEN = "operator-throwaway-token"
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
+
+STORE: ContextVar[str | None] = ContextVar("STORE", default=None)
+"""The ``store.url`` of every service that this test starts; none: a file in its directory."""
 
 RESTART = """
 apiVersion: remediator.dev/v1beta1
@@ -153,7 +157,7 @@ def settings_document(world: World, directory: Path) -> dict[str, Any]:
     return {
         "mode": "live",
         "listen": {"port": 0},
-        "store": {"url": f"sqlite:///{directory}/remediator.sqlite"},
+        "store": {"url": STORE.get() or f"sqlite:///{directory}/remediator.sqlite"},
         "playbooks": str(directory / "playbooks"),
         "clusters": {
             "sandbox": {
@@ -204,7 +208,10 @@ async def running(
     for number, text in enumerate(playbooks or (RESTART,)):
         (folder / f"p{number}.yaml").write_text(text)
     if world is None:
-        async with World(speed=4) as made, running(directory, *playbooks, world=made, clock=clock, **changes) as service:
+        async with (
+            World(speed=4) as made,
+            running(directory, *playbooks, world=made, clock=clock, **changes) as service,
+        ):
             yield service
         return
     settings = settings_for(world, directory, **changes)

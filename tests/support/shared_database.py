@@ -48,6 +48,12 @@ def server_url() -> str:
     return str(json.loads(ready.read_text())["url"])
 
 
+def reap() -> None:
+    """After the owner has let it end: wait for what this process started."""
+    for bed in _started:
+        bed.wait(_START_WITHIN_S)
+
+
 @asynccontextmanager
 async def fresh(url: str, *, migrated: bool = True) -> AsyncIterator[str]:
     """The URL of a database of its own on this server. Whoever is still connected at the end is thrown out."""

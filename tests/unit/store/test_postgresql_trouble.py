@@ -119,6 +119,25 @@ async def test_a_replica_frozen_in_its_turn_is_cut_off_and_has_written_nothing(d
         assert await value_in(other) == 3
 
 
+async def test_after_a_pause_of_the_whole_process_the_session_is_gone_and_no_error_is_another(
+    database_url: str,
+) -> None:
+    async def pause(_tx: Connection | None = None) -> None:
+        time.sleep(SHORT.idle + 0.3)  # as a stopped process: nothing of the driver runs meanwhile
+
+    async def lean() -> None:
+        async with store.begin_lean(Tx.INTAKE) as writer:
+            await inbox.touch(writer, T0)
+            await pause()
+            await inbox.touch(writer, T0)
+
+    async with opened(database_url) as store:
+        await refused(store, meanwhile=pause)
+        with pytest.raises(StoreUnavailableError):
+            await lean()
+        await put(store, 1)
+
+
 async def test_who_cannot_have_the_turn_is_told_so_and_heartbeats_go_on(database_url: str) -> None:
     async with opened(database_url) as store, opened(database_url) as other:
         await put(store, 1)
