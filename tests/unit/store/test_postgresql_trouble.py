@@ -119,11 +119,16 @@ async def test_a_replica_frozen_in_its_turn_is_cut_off_and_has_written_nothing(d
         assert await value_in(other) == 3
 
 
-async def test_after_a_pause_of_the_whole_process_the_session_is_gone_and_no_error_is_another(
-    database_url: str,
+@pytest.mark.parametrize("turns", range(4))
+async def test_after_a_pause_of_the_whole_process_the_store_was_unavailable_and_nothing_else(
+    database_url: str, turns: int
 ) -> None:
+    """``turns`` of the loop after it: the driver has seen nothing yet, the server's last words, or the end of the session."""
+
     async def pause(_tx: Connection | None = None) -> None:
-        time.sleep(SHORT.idle + 0.3)  # as a stopped process: nothing of the driver runs meanwhile
+        time.sleep(SHORT.idle + 0.3)  # noqa: ASYNC251 - as a stopped process: nothing of the driver runs meanwhile
+        for _ in range(turns):
+            await asyncio.sleep(0)
 
     async def lean() -> None:
         async with store.begin_lean(Tx.INTAKE) as writer:
