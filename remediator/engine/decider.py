@@ -194,10 +194,11 @@ class Decider:
 
     async def _record(self, cases: Sequence[Case]) -> Sequence[Case]:
         """In one transaction, as many as it may take long. Returns the others."""
-        now, began_at = self._clock.now(), self._clock.boottime()
+        began_at = self._clock.boottime()
         left: Sequence[Case] = ()
         touched: set[str] = set()
         async with self._store.begin(Tx.DECIDE) as tx:
+            now = self._clock.now()
             present = await episodes.many(tx, [case.episode.id for case in cases])
             # Made undecided meanwhile (playbooks reloaded, a run ended): what was surveyed is old, and it is still due (S5).
             cases = [case for case in cases if case.episode.id in present and not is_stale(case, present)]

@@ -80,9 +80,9 @@ class Reconciler:
         judged = judge(
             seen.timeline, active=active, starts_at=None if alert is None else alert.starts_at.astimezone(UTC)
         )
-        now = self._clock.now()
-        confirmed_at = {Answer.YES: now, Answer.NO: seen.confirmed_at, Answer.UNKNOWN: None}[answer]
         async with self._store.begin(Tx.SETTLE_DOUBT) as connection:
+            now = self._clock.now()
+            confirmed_at = {Answer.YES: now, Answer.NO: seen.confirmed_at, Answer.UNKNOWN: None}[answer]
             stored = await doubts.settle(connection, seen, judged, confirmed_at=confirmed_at, now=now)
         if stored:
             self._settled(seen, answer)
@@ -100,15 +100,13 @@ class Reconciler:
         if seen is None or seen.timeline.state is not State.OPEN:
             return await self._fresh(episode)
         answer, _ = await self._ask(seen)
-        now = self._clock.now()
         if answer is Answer.YES:
             async with self._store.begin(Tx.SETTLE_DOUBT) as connection:
-                await doubts.confirm(connection, seen, now)
+                await doubts.confirm(connection, seen, self._clock.now())
         elif answer is Answer.NO and seen.confirmed_at is None:
             async with self._store.begin(Tx.SETTLE_DOUBT) as connection:
-                stored = await doubts.settle(
-                    connection, seen, judge(seen.timeline, active=False), confirmed_at=None, now=now
-                )
+                closed = judge(seen.timeline, active=False)
+                stored = await doubts.settle(connection, seen, closed, confirmed_at=None, now=self._clock.now())
             if stored:
                 self._settled(seen, answer)
         return await self._fresh(episode)

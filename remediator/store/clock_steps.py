@@ -26,6 +26,7 @@ from remediator.store.schema import (
     replicas,
     runs,
 )
+from remediator.store.sqlite_connection import MANY_ROWS
 
 _REMEMBERED = timedelta(days=30)
 """Changes older than this stay where they are: there may be years of them, and for a limit of months a step of hours is nothing."""
@@ -71,7 +72,8 @@ async def shift(tx: AsyncConnection, step: timedelta, *, now: datetime) -> None:
         (replicas, replicas.c.lease_until > since, (replicas.c.seen_at, replicas.c.lease_until)),
     )
     for table, which, columns in moves:
-        await tx.execute(update(table).where(which).values({column: _moved(column, step) for column in columns}))
+        moved = {column: _moved(column, step) for column in columns}
+        await tx.execute(update(table).prefix_with(MANY_ROWS).where(which).values(moved))
     await _first_begun(tx, step)
     await _cursors(tx, step)
     if (hold_until := await meta.get_instant(tx, meta.HOLD_UNTIL)) is not None:
@@ -83,7 +85,7 @@ async def end_claims(tx: AsyncConnection, *, now: datetime, wait: timedelta) -> 
     ``wait``, when no permit of theirs is left, and looked at before anything else. ``now`` is the time after the step."""
     held = await claims.recover(tx, now=now)
     later = and_(runs.c.id.in_(held), runs.c.wake_at < now + wait)
-    await tx.execute(update(runs).where(later).values(wake_at=now + wait))
+    await tx.execute(update(runs).prefix_with(MANY_ROWS).where(later).values(wake_at=now + wait))
 
 
 async def count(connection: AsyncConnection) -> int:
@@ -121,8 +123,9 @@ async def _known(connection: AsyncConnection) -> dict[str, Any]:
 
 async def look_at_all(tx: AsyncConnection, now: datetime) -> None:
     """Decide every open episode and judge every open incident again: some may have been written by the old time while it ended."""
-    await tx.execute(update(episodes).where(_OPEN).values(decide_again_at=now))
-    await tx.execute(update(incidents).where(incidents.c.state == "open").values(look_again_at=now))
+    await tx.execute(update(episodes).prefix_with(MANY_ROWS).where(_OPEN).values(decide_again_at=now))
+    is_open = incidents.c.state == "open"
+    await tx.execute(update(incidents).prefix_with(MANY_ROWS).where(is_open).values(look_again_at=now))
 
 
 def _moved(column: Column[datetime], step: timedelta) -> ColumnElement[datetime]:
@@ -137,7 +140,7 @@ async def _first_begun(tx: AsyncConnection, step: timedelta) -> None:
     if step < timedelta(0):
         of_these = journal.c.run_id.in_(select(runs.c.id).where(_UNDER_WAY))
         earlier = {journal.c.first_begun_at: _moved(journal.c.first_begun_at, step)}
-        await tx.execute(update(journal).where(of_these).values(earlier))
+        await tx.execute(update(journal).prefix_with(MANY_ROWS).where(of_these).values(earlier))
 
 
 async def _cursors(tx: AsyncConnection, step: timedelta) -> None:

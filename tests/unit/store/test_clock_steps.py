@@ -54,7 +54,7 @@ async def test_every_instant_of_the_schema_either_moves_or_stays_on_purpose(stor
         assert raw is not None
 
         def told(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if found := re.match(r"UPDATE (\w+) SET (.*?) WHERE", statement, re.DOTALL):
+            if found := re.match(r"UPDATE (?:/\*.*?\*/ )?(\w+) SET (.*?) WHERE", statement, re.DOTALL):
                 moved.setdefault(found[1], set()).update(re.findall(r"(\w+)=\(", found[2]))
 
         event.listen(tx.sync_connection, "before_cursor_execute", told)
