@@ -12,11 +12,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, cast, extract, func, inspect, select, type_coerce
 
 from remediator.errors import ConfigError
 from remediator.store.dialect import insert
-from remediator.store.schema import meta
+from remediator.store.schema import meta, replicas
 
 USABLE_FROM = "schema_usable_from"
 """Key in ``meta``: the oldest schema whose program may use the store as it is."""
@@ -37,13 +37,16 @@ def bring_up(connection: Connection, place: str) -> None:
     Safe to repeat. Nobody else may change the schema meanwhile: the caller sees to that, begins the transaction and commits it.
 
     Raises:
-        ConfigError: a newer release has been at it, and this one would misunderstand what it wrote.
+        ConfigError: a newer release has been at it, and this one would misunderstand what it wrote; or replicas of an older one
+            live, which would misunderstand what this one makes of it.
     """
     scripts = ScriptDirectory.from_config(_CONFIG)
     modules = {script.revision: script.module for script in scripts.walk_revisions()}
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None or found in modules:
         if found != newest():
+            if not _usable_by(found, usable_from(modules[newest()])):
+                _refuse_beside(connection, place)
             _CONFIG.attributes["connection"] = connection
             try:
                 command.upgrade(_CONFIG, "head")
@@ -60,8 +63,22 @@ def usable_from(migration: ModuleType) -> str:
     return str(getattr(migration, "usable_from", migration.revision))
 
 
-def _usable_by(revision: str, needed: Any) -> bool:
-    return isinstance(needed, str) and needed.isdecimal() and int(needed) <= int(revision)
+def _refuse_beside(connection: Connection, place: str) -> None:
+    """While replicas of the release before live. On SQLite the file's lock has proved that there are none."""
+    if connection.dialect.name != "postgresql" or not inspect(connection).has_table(replicas.name):
+        return
+    now = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    living = list(
+        connection.scalars(select(replicas.c.name).where(type_coerce(replicas.c.lease_until, BigInteger) > now))
+    )
+    if living:
+        message = f"its schema changes so that the release of {', '.join(sorted(living))}, still alive, could not go on"
+        raise ConfigError(place, None, message, "stop every replica of the older release, then start this one")
+
+
+def _usable_by(revision: str | None, needed: Any) -> bool:
+    """A store without a schema is nobody's yet."""
+    return revision is None or (isinstance(needed, str) and needed.isdecimal() and int(needed) <= int(revision))
 
 
 def _put(connection: Connection, needed: str) -> None:

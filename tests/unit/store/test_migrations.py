@@ -129,6 +129,33 @@ async def test_replicas_that_start_together_migrate_once(database_server: str) -
             await store.close()
 
 
+async def test_a_schema_that_the_older_release_cannot_use_waits_until_none_of_it_lives(
+    database_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "usable_from", lambda migration: migration.revision)
+
+    def make(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, REVISIONS[-2])
+
+    async with fresh(database_server, migrated=False) as url:
+        await done_to(url, make)
+        connection = await asyncpg.connect(url)
+        lease = "extract(epoch FROM clock_timestamp() + interval '30 s') * 1000000"
+        await connection.execute(
+            f"INSERT INTO replicas VALUES ('own_1', 'pod-1', 'live', NULL, 0, 0, {lease}, NULL, '[]')"
+        )
+        with pytest.raises(ConfigError, match="the release of pod-1, still alive"):
+            await open_store(url)
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == REVISIONS[-2]
+        await connection.execute("UPDATE replicas SET lease_until = 0")
+        await (await open_store(url)).close()
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == REVISIONS[-1]
+        await connection.close()
+
+
 async def test_a_migration_that_fails_leaves_the_schema_as_it_was(database_server: str) -> None:
     async with fresh(database_server, migrated=False) as url:
         connection = await asyncpg.connect(url)
