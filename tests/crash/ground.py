@@ -13,6 +13,8 @@ from tests.crash.databases import Database
 from tests.support.service import API_TOKEN, TOKEN, body
 
 LOOK_AGAIN_S = 0.03
+WITHIN_S = 45.0
+"""A decision that lacked facts for a moment is made again after 30 s (S5)."""
 
 
 class Ground:
@@ -70,7 +72,7 @@ class Ground:
         """What the store says now, read beside the service; nothing while there is no such table yet."""
         return self.database.rows(query, *values)
 
-    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 25.0) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = WITHIN_S) -> Any:
         """Wait until it is true; returns what it gave. Polls: it looks at another process."""
         try:
             async with asyncio.timeout(within_s):

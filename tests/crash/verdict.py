@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tests.crash.ground import Ground
+from tests.crash.ground import WITHIN_S, Ground
 from tests.crash.stage import Stage
 from tests.support.whole_store import broken_rules
 
 
-async def check(ground: Ground, *, fixed: bool | None, within_s: float = 25.0) -> None:
+async def check(ground: Ground, *, fixed: bool | None, within_s: float = WITHIN_S) -> None:
     """Call it while the service still runs; ``check_stopped`` after it has ended.
 
     ``fixed``: nobody is to be paged; False: somebody is; None: it depends on how it went, and people may be asked.
