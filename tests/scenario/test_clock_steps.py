@@ -141,3 +141,23 @@ async def test_back_and_forth(tmp_path: Path, offset: Path) -> None:
             [run] = await service.ended()
             assert run.outcome == "verified", run.reason
             assert restarts(service) == 1
+
+
+async def test_where_the_database_has_the_time_a_machines_own_clock_is_nothing(
+    tmp_path: Path, offset: Path, database_url: str
+) -> None:
+    """Wrong by hours from the start, and set again in the middle."""
+    step(offset, -HOURS)
+    async with World(speed=4) as world:
+        await crashing(world)
+        async with running(tmp_path, SLOW, world=world, clock=SteppedClock(offset), store__url=database_url) as service:
+            await followed(service, 0)
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+            await service.until(lambda: state_of(service, "verify"), what="it verifies")
+            step(offset, HOURS)
+            await asyncio.sleep(2.5)  # two looks at the clock
+            await followed(service, 0)
+            [run] = await service.ended()
+            assert run.outcome == "verified", run.reason
+            assert restarts(service) == 1
+            assert world.pagerduty.incidents() == []
