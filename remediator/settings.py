@@ -66,6 +66,9 @@ class StoreSettings(_Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        # Of the rest nothing is said: there may be a password in it.
+        if not self.url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("url must begin with sqlite:/// or postgresql://")
         if self.password_file is not None and not self.url.startswith("postgresql://"):
             raise ValueError("password_file is for postgresql:// only")
         return self
