@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from sqlalchemy import update
 
 from remediator.clients.kubernetes.api import KubernetesApi
+from remediator.engine import unclaimed
 from remediator.errors import ConfigError, NotSentError, StoreUnavailableError
 from remediator.sandbox.world import World
 from remediator.store import duties
-from remediator.store.database import Store
+from remediator.store.database import Store, Tx
+from remediator.store.schema import runs as run_rows
 from tests.support.service import RESTART, Service, firing, running
 
 DUTIES = {"courier", "decider", "escalator", "reconciler"}
@@ -205,6 +208,35 @@ async def test_a_pause_at_one_replica_stops_a_run_in_anothers_hand(world: World,
 
     await second.until(held, what="the run is not begun")
     assert restarts(world) == 0
+
+
+async def test_a_cancel_at_one_replica_ends_a_run_that_another_works_on(world: World, start: Start) -> None:
+    slow = RESTART.replace("within: 8s, hold: 300ms", "within: 8s, hold: 1m")
+    first, second = await start("a", slow), await start("b", slow)
+    await first.alert(down())
+    await first.until(lambda: restarts(world) == 1, what="the change is made")
+    [run] = await first.runs()
+    assert (await second.api("POST", f"runs/{run.id}/cancel", reason="it is another problem"))[0] == 200
+    [run] = await second.ended()
+    assert run.outcome == "cancelled"
+    assert restarts(world) == 1
+
+
+async def test_a_run_in_a_format_that_no_living_replica_knows_is_left_alone_and_people_hear_of_it(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unclaimed, "_FOR", timedelta(seconds=1))
+    first = await start("a", timings__settle="2s")
+    await first.alert(down())
+    [run] = await first.until(first.runs, what="a run")
+    async with first.store.begin(Tx.MARK) as tx:
+        newer = {"needs": "snapshot/1 kubernetes.rollout_restart/2"}
+        await tx.execute(update(run_rows).where(run_rows.c.id == run.id).values(**newer))
+    [page] = await first.until(world.pagerduty.open, what="somebody is paged")
+    assert "no living replica knows" in page.summary
+    assert restarts(world) == 0
+    [run] = await first.runs()
+    assert (run.state, run.owner) == ("ready", None)
 
 
 async def test_a_replica_of_another_mode_is_refused_while_one_lives_and_disturbs_nothing(
