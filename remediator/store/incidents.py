@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import Severity
 from remediator.durations import format_duration
 from remediator.ids import id_after, new_id
 from remediator.store import approvals, journal, runs
-from remediator.store.columns import plain_text
+from remediator.store.columns import plain_text, word
 from remediator.store.episodes import COLUMNS as EPISODE_COLUMNS
 from remediator.store.episodes import EpisodeRow
 from remediator.store.journal import StepRow
@@ -196,7 +196,8 @@ async def listing(
     """Incidents for people, newest first."""
     query = select(*COLUMNS).order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)
     if states:
-        query = query.where(incidents.c.state.in_(states))
+        is_one = [incidents.c.state == (word(state) if state == "open" else state) for state in states]
+        query = query.where(or_(*is_one))
     if target is not None:
         query = query.where(incidents.c.target == target)
     return [IncidentRow.of(row) for row in await connection.execute(query)]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ids import first_id_at
-from remediator.store.columns import word
+from remediator.store.columns import Instant, word
 from remediator.store.schema import (
     approvals,
     dead_letters,
@@ -27,6 +27,7 @@ from remediator.store.schema import (
     runs,
     timeline,
 )
+from remediator.store.sqlite_connection import MANY_ROWS
 
 _NAMES = 10
 _RUNS = 50
@@ -47,7 +48,7 @@ async def over(connection: AsyncConnection, *, before: datetime, after: Over | N
     )
     if after is not None:
         place = tuple_(incidents.c.closed_at, incidents.c.id)
-        query = query.where(place > tuple_(after.closed_at, after.incident_id))
+        query = query.where(place > tuple_(literal(after.closed_at, Instant), after.incident_id))
     rows = await connection.execute(query.order_by(incidents.c.closed_at, incidents.c.id).limit(limit))
     return [Over(row.id, row.closed_at) for row in rows]
 
@@ -113,21 +114,25 @@ def _of(table: Table, incident_id: str) -> ColumnElement[bool]:
 
 
 def _details(incident_id: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
-    """What goes, in the order of its references. An alert that a run of another incident was made for goes with the last of them."""
+    """What goes, in the order of its references. An alert that a run of another incident was made for goes with the last of them.
+
+    One condition each: of two joined by "or" PostgreSQL makes a walk through the whole table.
+    """
     own_runs = select(runs.c.id).where(runs.c.incident_id == incident_id)
     own_alerts = select(episodes.c.id).where(episodes.c.incident_id == incident_id)
     referred = or_(
         exists().where(decisions.c.episode_id == episodes.c.id), exists().where(runs.c.episode_id == episodes.c.id)
     )
-    about = or_(decisions.c.incident_id == incident_id, decisions.c.episode_id.in_(own_alerts))
     return (
         (approvals, approvals.c.run_id.in_(own_runs)),
         (ledger, ledger.c.run_id.in_(own_runs)),
         (journal, journal.c.run_id.in_(own_runs)),
-        (timeline, or_(timeline.c.incident_id == incident_id, timeline.c.run_id.in_(own_runs))),
+        (timeline, timeline.c.incident_id == incident_id),
+        (timeline, timeline.c.run_id.in_(own_runs)),
         (outbox, outbox.c.incident_id == incident_id),
         (dead_letters, dead_letters.c.incident_id == incident_id),
-        (decisions, about),
+        (decisions, decisions.c.incident_id == incident_id),
+        (decisions, decisions.c.episode_id.in_(own_alerts)),
         (runs, runs.c.incident_id == incident_id),
         (episodes, and_(episodes.c.incident_id == incident_id, ~referred)),
     )
@@ -199,7 +204,7 @@ async def remove_deliveries(tx: AsyncConnection, *, before: datetime, after: str
     pointed_at = exists().where(episodes.c.delivery_id == deliveries.c.id)
     owed = and_(deliveries.c.truncated != 0, deliveries.c.fetched_at.is_(None))
     free = and_(deliveries.c.id.in_(ids), deliveries.c.received_at < before, ~owed, ~pointed_at)
-    return (await tx.execute(delete(deliveries).where(free))).rowcount, ids[-1]
+    return (await tx.execute(delete(deliveries).prefix_with(MANY_ROWS).where(free))).rowcount, ids[-1]
 
 
 async def _remove(tx: AsyncConnection, table: Table, where: ColumnElement[bool], limit: int) -> int:
@@ -209,4 +214,4 @@ async def _remove(tx: AsyncConnection, table: Table, where: ColumnElement[bool],
     some = list((await tx.execute(select(key).where(where).limit(limit))).scalars())
     if not some:
         return 0
-    return (await tx.execute(delete(table).where(key.in_(some)))).rowcount
+    return (await tx.execute(delete(table).prefix_with(MANY_ROWS).where(key.in_(some)))).rowcount

@@ -342,6 +342,7 @@ Index(
     postgresql_where=text("state = 'open'"),
 )
 Index("ix_incidents_key", incidents.c.key, incidents.c.opened_at)
+Index("ix_incidents_opened_at", incidents.c.opened_at, incidents.c.id)
 Index(
     "ix_incidents_due",
     incidents.c.look_again_at,

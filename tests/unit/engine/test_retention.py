@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select, text, update
+from sqlalchemy import event, func, insert, select, update
 
 from remediator.engine.retention import ROWS_A_TRANSACTION, Retention
 from remediator.errors import StoreUnavailableError
@@ -18,15 +18,17 @@ from remediator.playbooks.model import Playbook
 from remediator.runs.undo import reverse
 from remediator.settings import Settings
 from remediator.store import incidents, ledger, outbox, retention
-from remediator.store.database import Connection, Store, Tx
+from remediator.store.database import Connection, Store, Tx, open_store
 from remediator.store.schema import dead_letters, deliveries, episodes, metadata
 from remediator.store.schema import incidents as incident_table
 from remediator.store.schema import runs as run_table
 from remediator.targets import Target
 from tests.support import incidents as rows
 from tests.support.clock import T0, ManualClock
+from tests.support.past import fill
 from tests.support.playbooks import playbook
 from tests.support.whole_store import broken_rules
+from tests.unit.store.test_query_plans import whole_tables
 
 DAY = timedelta(days=1)
 LONG_AGO = T0 - 100 * DAY
@@ -92,10 +94,19 @@ class Case:
             await tx.execute(change)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.real, pytest.mark.live])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    on_postgresql = request.param == "postgresql"
+    return str(request.getfixturevalue("database_url")) if on_postgresql else f"sqlite:///{tmp_path}/remediator.sqlite"
+
+
 @pytest.fixture
-async def case(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Case]:
-    async with rows.opened(tmp_path) as opened:
+async def case(url: str, clock: ManualClock) -> AsyncIterator[Case]:
+    opened = await open_store(url)
+    try:
         yield Case(opened, clock)
+    finally:
+        await opened.close()
 
 
 @dataclass
@@ -176,6 +187,17 @@ async def test_an_old_incident_leaves_its_row_and_a_summary(case: Case) -> None:
     }
     assert case.metrics.history_removed._value.get() == removed > 10
     assert await case.round() == 0
+
+
+async def test_a_round_goes_through_all_of_them_whatever_some_keep(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediator.engine.retention._INCIDENTS_AT_ONCE", 2)
+    async with case.store.begin(Tx.OPERATE) as tx:
+        olds = [await past(tx, LONG_AGO, f"kubernetes/prod/shop/deployment/w{number}") for number in range(7)]
+        await _message(tx, olds[3].incident, LONG_AGO, settled=False)
+    await case.round()
+    assert [(await case.incident(old.incident)).summary is not None for old in olds] == [True] * 3 + [False] + [
+        True
+    ] * 3
 
 
 async def test_what_ended_lately_stays_as_it_is(case: Case) -> None:
@@ -272,7 +294,7 @@ async def _run_ended_lately(tx: Connection, old: Past) -> None:
         _run_ended_lately,
     ],
 )
-async def test_whatever_its_age_it_stays_while_something_needs_it(case: Case, spare: Spare, tmp_path: Path) -> None:
+async def test_whatever_its_age_it_stays_while_something_needs_it(case: Case, spare: Spare, url: str) -> None:
     async with case.store.begin(Tx.OPERATE) as tx:
         old = await past(tx)
         await spare(tx, old)
@@ -281,7 +303,7 @@ async def test_whatever_its_age_it_stays_while_something_needs_it(case: Case, sp
     after = await case.counts()
     assert after == before
     assert (await case.incident(old.incident)).summary is None
-    assert await broken_rules(f"sqlite:///{tmp_path}/remediator.sqlite") == []
+    assert await broken_rules(url) == []
 
 
 async def test_an_incident_that_opens_again_in_the_middle_keeps_what_is_left(case: Case) -> None:
@@ -370,33 +392,51 @@ async def test_the_loop_goes_on_when_the_store_is_back(case: Case, monkeypatch: 
         task.cancel()
 
 
-async def test_a_round_reads_no_whole_table(case: Case) -> None:
+async def test_a_round_reads_no_whole_table_of_sqlite(tmp_path: Path) -> None:
     """Its questions and its deletes go by indexes, however much there is."""
-    async with case.store.begin(Tx.OPERATE) as tx:
+    async with rows.opened(tmp_path) as store, store.begin(Tx.OPERATE) as tx:
         await past(tx)
         await past(tx, LATELY, "kubernetes/prod/shop/deployment/cart")
-    asked: list[tuple[str, Any]] = []
-    async with case.store.begin(Tx.OPERATE) as tx:
-        listened = tx.sync_connection
-        assert listened is not None
-
-        def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _ctx: Any, _many: bool) -> None:
-            asked.append((statement, parameters))
-
-        event.listen(listened, "before_cursor_execute", note)
-        for one in await retention.over(tx, before=T0 - 90 * DAY, after=None, limit=10):
-            while await retention.fold(tx, one.incident_id, before=T0 - 90 * DAY, now=T0, limit=3):
-                pass
-        await retention.remove_loose(tx, before=T0 - 90 * DAY, limit=10)
-        await retention.remove_deliveries(tx, before=T0 - 90 * DAY, after="", limit=10)
-        await outbox.count_unsent(tx)
-        event.remove(listened, "before_cursor_execute", note)
-        assert len(asked) > 30
-        for statement, parameters in asked:
+        for statement, parameters in await _statements_of_a_round(tx):
             for row in (await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all():
                 whole = row.detail.startswith("SCAN ") and " USING " not in row.detail
                 assert not whole or row.detail == "SCAN CONSTANT ROW", f"{row.detail}: {statement}"
-        await tx.execute(text("SELECT 1"))
+
+
+async def test_a_round_reads_no_whole_table_of_postgresql(database_url: str) -> None:
+    """Its planner weighs: so it is given a history, and asked what it would do."""
+    await fill(database_url, rows=5_000)
+    store = await open_store(database_url)
+    try:
+        async with store.begin(Tx.OPERATE) as tx:
+            await past(tx)
+            for statement, parameters in await _statements_of_a_round(tx):
+                explain = f"EXPLAIN (FORMAT JSON) {statement}"
+                [[[plan]]] = (await tx.exec_driver_sql(explain, parameters)).all()
+                read = [one for one in whole_tables(plan["Plan"]) if not one.startswith("ModifyTable")]
+                assert read == [], statement
+    finally:
+        await store.close()
+
+
+async def _statements_of_a_round(tx: Connection) -> list[tuple[str, Any]]:
+    asked: list[tuple[str, Any]] = []
+    listened = tx.sync_connection
+    assert listened is not None
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _ctx: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(listened, "before_cursor_execute", note)
+    for one in await retention.over(tx, before=T0 - 90 * DAY, after=None, limit=10):
+        while await retention.fold(tx, one.incident_id, before=T0 - 90 * DAY, now=T0, limit=3):
+            pass
+    await retention.remove_loose(tx, before=T0 - 90 * DAY, limit=10)
+    await retention.remove_deliveries(tx, before=T0 - 90 * DAY, after="", limit=10)
+    await outbox.count_unsent(tx)
+    event.remove(listened, "before_cursor_execute", note)
+    assert len(asked) > 30
+    return asked
 
 
 def test_every_reference_has_an_index_by_which_a_delete_finds_who_still_points_here() -> None:

@@ -23,6 +23,7 @@ from remediator.store import (
     locks,
     outbox,
     pauses,
+    retention,
     runs,
 )
 from remediator.store.database import open_store
@@ -79,6 +80,10 @@ QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
     "decisions of an episode": lambda c: decisions.record(
         c, episode_id="epi_1", incident_id="inc_1", mode="live", answers=(), now=T0
     ),
+    "unsent messages": outbox.count_unsent,
+    "newest incidents": lambda c: incidents.listing(c),
+    "open incidents": lambda c: incidents.listing(c, states=("open",)),
+    "incidents of long ago": lambda c: retention.over(c, before=T0, after=None, limit=100),
     "dead letters": lambda c: dead_letters.untold(c, 10),
     "debts": doubts.debts,
     "pauses": pauses.standing,
@@ -122,15 +127,15 @@ async def test_the_questions_are_answered_by_indexes_of_postgresql(database_url:
     assert too_much == [], "\n".join(str(one) for one in too_much)
 
 
-def whole_tables(node: dict[str, Any]) -> Iterator[str]:
-    """Tables of which every row, or every entry of an index, would be read."""
-    bounded = "Index Cond" in node or "Recheck Cond" in node
+def whole_tables(node: dict[str, Any], *, few: bool = False) -> Iterator[str]:
+    """Tables of which every row, or every entry of an index, would be read. ``few``: the first ones in the index's order are enough."""
+    bounded = "Index Cond" in node or "Recheck Cond" in node or (few and node["Node Type"].startswith("Index"))
     if "Relation Name" in node and not bounded and node["Relation Name"] not in SMALL:
         partial = node.get("Index Name", "") in PARTIAL
         if not partial:
             yield f"{node['Node Type']} {node['Relation Name']} {node.get('Index Name', '')}"
     for inner in node.get("Plans", ()):
-        yield from whole_tables(inner)
+        yield from whole_tables(inner, few=node["Node Type"] == "Limit")
 
 
 async def statements_of(connection: AsyncConnection, question: str) -> list[tuple[str, Any]]:
