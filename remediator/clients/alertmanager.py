@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from remediator.alerts.payload import Alert
 from remediator.answers import Answer
-from remediator.clients.alertmanager_groups import grouped
+from remediator.clients.alertmanager_groups import GroupedAlert, grouped
 from remediator.clients.http_json import HttpJson, items_of
 from remediator.clock import Clock
 from remediator.errors import FactsMissingError
@@ -229,9 +229,8 @@ async def _alerts(peer: HttpJson, matchers: Sequence[str]) -> tuple[ActiveAlert,
 
 
 async def _grouped(peer: HttpJson, receiver: str, clock: Clock) -> tuple[ActiveAlert, ...]:
-    found = await grouped(peer, receiver, clock)
-    return tuple(
-        ActiveAlert(
+    def active(alert: GroupedAlert) -> ActiveAlert:
+        return ActiveAlert(
             fingerprint=alert.fingerprint,
             labels=alert.labels,
             annotations=alert.annotations or {},
@@ -241,8 +240,8 @@ async def _grouped(peer: HttpJson, receiver: str, clock: Clock) -> tuple[ActiveA
             receivers=(receiver,),
             generator_url=alert.generator_url or "",
         )
-        for alert in found
-    )
+
+    return tuple([active(alert) async for alert in grouped(peer, receiver, clock)])
 
 
 def _alert(item: Mapping[str, Any]) -> ActiveAlert:

@@ -1,7 +1,7 @@
 """Alertmanager's groups of one receiver: what it tells whom. Thousands of alerts can be in them, so they are read in slices."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
@@ -51,7 +51,7 @@ _GROUPS = msgspec.json.Decoder(list[_Group])
 _ALERT = msgspec.json.Decoder(GroupedAlert)
 
 
-async def grouped(peer: HttpJson, receiver: str, clock: Clock) -> list[GroupedAlert]:
+async def grouped(peer: HttpJson, receiver: str, clock: Clock) -> AsyncIterator[GroupedAlert]:
     """Every alert of this receiver's groups that has not ended; one can be in several groups. ``receiver`` is a name, not a pattern.
 
     Raises:
@@ -61,15 +61,10 @@ async def grouped(peer: HttpJson, receiver: str, clock: Clock) -> list[GroupedAl
     body = await peer.body(path, [*_FLAGS, ("receiver", re.escape(receiver))])
     try:
         groups = _GROUPS.decode(body)
-        found: list[GroupedAlert] = []
-        for part in _slices([raw for group in groups if group.receiver.name == receiver for raw in group.alerts]):
-            found += [_ALERT.decode(raw) for raw in part]
+        raw = [alert for group in groups if group.receiver.name == receiver for alert in group.alerts]
+        for at in range(0, len(raw), _SLICE):
+            for alert in raw[at : at + _SLICE]:
+                yield _ALERT.decode(alert)
             await clock.sleep(0)  # gives the others a turn
-        return found
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise FactsMissingError(f"{peer.base}{path}: the groups cannot be understood: {error}") from None
-
-
-def _slices(raw: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
-    for at in range(0, len(raw), _SLICE):
-        yield raw[at : at + _SLICE]

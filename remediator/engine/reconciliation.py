@@ -23,6 +23,8 @@ from remediator.store.database import Tx
 
 _FIRST_PASS = 20
 """Alerts that the first pass takes in at most."""
+_SLICE = 500
+"""Alerts that are compared in one go: about 1 ms of the loop."""
 _WATCHED_LONGER = timedelta(seconds=30)
 """What the first pass took in is decided so long after the second one was due, even if that one could not be made."""
 
@@ -88,7 +90,9 @@ class Reconciliation:
             standing = await doubts.standing(connection, source)
         now = self._clock.now()
         acts: dict[Act, list[str]] = {kind: [] for kind in Act}
-        for fingerprint in told.keys() | standing.keys():
+        for number, fingerprint in enumerate(told.keys() | standing.keys()):
+            if number % _SLICE == _SLICE - 1:
+                await self._clock.sleep(0)  # gives the others a turn
             alert, row = told.get(fingerprint), standing.get(fingerprint)
             listed = None if alert is None else Listed(alert.state == "active", alert.starts_at)
             known = None if row is None else Standing(row.doubtful, row.confirmed)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,9 +30,8 @@ class Questioned:
     incident_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StandingRow:
-    """An episode that is not closed, as far as reconciliation needs it."""
+class StandingRow(NamedTuple):
+    """An episode that is not closed, as far as reconciliation needs it. (A tuple: there can be thousands.)"""
 
     id: str
     doubtful: bool
@@ -98,13 +97,13 @@ async def confirm(connection: AsyncConnection, seen: Questioned, now: datetime) 
 
 async def standing(connection: AsyncConnection, source: str) -> dict[str, StandingRow]:
     """Every episode of the source that is not closed, by fingerprint."""
-    columns = (episodes.c.id, episodes.c.fingerprint, episodes.c.state, episodes.c.confirmed_at)
+    columns = (
+        *(episodes.c.fingerprint, episodes.c.id),
+        *(episodes.c.state == State.DOUBTFUL.value, episodes.c.confirmed_at.is_not(None)),
+    )
     query = select(*columns).where(episodes.c.source == source, episodes.c.state != word("closed"), episodes.c.latest)
-    rows = await connection.execute(query)
-    return {
-        row.fingerprint: StandingRow(row.id, row.state == State.DOUBTFUL.value, row.confirmed_at is not None)
-        for row in rows
-    }
+    found = await connection.execute(query)
+    return {fingerprint: StandingRow(*rest) for fingerprint, *rest in found}
 
 
 async def confirm_all(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> int:
