@@ -1,5 +1,6 @@
 """AlertmanagerPeers against simulated Alertmanagers (S26, S29)."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -207,3 +208,57 @@ async def test_basic_authentication_is_sent(first: Alertmanager, session: aiohtt
     credential = Credential(username="remediator", password=SecretStr("pass"))
     await AlertmanagerPeers([first.url], credential, session, 1.0, SystemClock()).alerts()
     assert first.requests[0].headers["Authorization"] == "Basic cmVtZWRpYXRvcjpwYXNz"
+
+
+async def test_what_a_receiver_is_told_is_the_union_over_its_groups_at_all_peers(
+    first: Alertmanager, second: Alertmanager, peers: AlertmanagerPeers
+) -> None:
+    fingerprint = push(first)
+    second.push(DOWN, {"summary": "down"})
+    second.silence('alertname="ServiceDown"')
+    found = {alert.labels["alertname"]: alert for alert in await peers.told("remediator")}
+    assert set(found) == {"ServiceDown", "Watchdog"}
+    down = found["ServiceDown"]
+    assert (down.fingerprint, down.labels, down.state, down.receivers) == (fingerprint, DOWN, "active", ("remediator",))
+    assert down.starts_at.tzinfo is not None
+    assert down.delivered.ends_at is None
+    assert down.delivered.annotations == {"summary": "down"}
+
+
+@pytest.mark.parametrize("name", ["remediato.", "remediator|x", "REMEDIATOR", "(", "", "remediator "])
+async def test_a_receiver_is_named_and_not_searched_for(peers: AlertmanagerPeers, name: str) -> None:
+    assert await peers.told(name) == ()
+
+
+async def test_a_muted_group_is_told_to_nobody(first: Alertmanager, session: aiohttp.ClientSession) -> None:
+    peers = AlertmanagerPeers([first.url], Credential(), session, 1.0, SystemClock())
+    alert = {
+        "fingerprint": "0123456789abcdef",
+        "labels": DOWN,
+        "startsAt": "2026-11-22T10:00:00.123456789Z",
+        "endsAt": "2026-11-22T12:00:00Z",
+        "status": {"state": "active", "mutedBy": ["night"], "silencedBy": [], "inhibitedBy": []},
+    }
+    group = {"labels": {}, "receiver": {"name": "remediator"}, "alerts": [alert]}
+    first.faults.add(match="GET /api/v2/alerts/groups", kind="status 200", body=json.dumps([group]).encode())
+    (told,) = await peers.told("remediator")
+    assert (told.state, dict(told.annotations)) == ("suppressed", {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"<html>", b"{}", b"null", b"[7]", b'[{"receiver": {"name": "remediator"}}]'),
+        b'[{"receiver": {"name": "remediator"}, "alerts": [{"labels": {}}]}]',
+        b'[{"receiver": {"name": "remediator"}, "alerts": {}}]',
+        b"[" * 100_000,
+    ],
+)
+async def test_groups_that_cannot_be_understood_are_a_missing_fact(
+    first: Alertmanager, session: aiohttp.ClientSession, body: bytes
+) -> None:
+    """Never an empty list: everything open would seem to be over."""
+    peers = AlertmanagerPeers([first.url], Credential(), session, 1.0, SystemClock())
+    first.faults.add(match="GET /api/v2/alerts/groups", kind="status 200", body=body)
+    with pytest.raises(FactsMissingError):
+        await peers.told("remediator")
