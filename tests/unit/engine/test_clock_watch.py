@@ -10,10 +10,11 @@ import pytest
 
 from remediator.clock import Clock, DisciplinedClock
 from remediator.engine.clock_watch import ClockKeeper, ClockWatch
+from remediator.engine.fitness import Fitness
 from remediator.errors import StoreUnavailableError
 from remediator.metrics import Metrics
 from remediator.runs.cursor import Cursor, Phase
-from remediator.store import claims, clock_steps, episodes, replicas, runs
+from remediator.store import claims, clock_steps, episodes, meta, replicas, runs
 from remediator.store.database import Connection, Store, Tx
 from remediator.store.replicas import Card
 from remediator.store.runs import LostClaimError
@@ -211,6 +212,26 @@ async def test_one_replica_moves_the_store_and_the_others_follow(store: Store) -
     assert one.clock.now() == two.clock.now() == T0 - HOURS
     assert await wake_at(store, run_id) == T0 - HOURS
     assert two.clock.steady_in() > 0
+
+
+async def test_a_replica_that_has_not_followed_yet_neither_decides_nor_claims(store: Store) -> None:
+    shared = Shared(store, server := ManualClock())
+    one, two = Replica(shared, ManualClock()), Replica(shared, ManualClock())
+    fitness = Fitness(mode="live", set_hash=lambda: "s", clock_steps=lambda: two.watch.moved)
+    async with store.begin(Tx.OPERATE) as tx:
+        await meta.put(tx, meta.MODE, "live")
+        await meta.put(tx, meta.ACTIVE_SET, "s")
+    for replica in (one, two):
+        await replica.watch.begin()
+    server.step(HOURS)
+    await one.watch.look()
+    await one.keeper.keep()
+    async with store.read() as connection:
+        for unfit in (await fitness.in_mode(connection), await fitness.in_all(connection)):
+            assert unfit is not None
+            assert "has not followed" in unfit
+        await two.watch.look()
+        assert (await fitness.in_mode(connection), await fitness.in_all(connection)) == (None, None)
 
 
 async def test_a_replica_that_sees_the_step_late_does_not_move_the_store_again(store: Store) -> None:
