@@ -368,6 +368,7 @@ class App:
         # Stopped in reverse: the server first, so that nobody is refused who could still be answered.
         self._cleanups.push_async_callback(lease.leave)
         await lease.renew()
+        await lease.settle()
         self._loop("heartbeat", lease.beat())
         if store.shared:
             hints.heed(

@@ -112,7 +112,7 @@ class Duty:
 
 
 class Duties:
-    """All duties of one replica. The heartbeat calls ``renewed`` and ``settle``, and ``lose_all`` when the lease is over."""
+    """All duties of one replica. The heartbeat calls ``renewed``; ``lose_all`` when the lease is over."""
 
     def __init__(self, *, store: Store, owner: str, metrics: Metrics) -> None:
         self._store = store

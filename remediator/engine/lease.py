@@ -96,12 +96,13 @@ class Lease:
         """Renew every third of the lease, until cancelled. Whoever holds duties when it is over stops them at once."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._end())
+            group.create_task(self._look())
             while True:
                 await self.renew()
-                await self._wakeup.wait(self._clock, self._length.total_seconds() / 3)
+                await self._clock.sleep(self._length.total_seconds() / 3)
 
     async def renew(self) -> None:
-        """One heartbeat, and a look at the duties. A failed one renews nothing and says so."""
+        """One heartbeat. A failed one renews nothing and says so."""
         asked_s = self._clock.boottime()
         held = dict(self._claims)
         try:
@@ -118,10 +119,19 @@ class Lease:
                 self._settle_claim(run_id, claim, kept.get(run_id))
             self._duties.renewed(had)
             self._on_beat()
-            await self._duties.settle(now, until)
         except StoreUnavailableError as error:
             log.warning("heartbeat_failed", reason=error.reason)
             self._on_failure(error.reason)
+
+    async def settle(self) -> None:
+        """Take what duties are free, give up what this process may not have. Not part of the heartbeat: it waits for its turn."""
+        if not self.holds:
+            return
+        now = self._clock.now()
+        try:
+            await self._duties.settle(now, self.until(now))
+        except StoreUnavailableError as error:
+            log.warning("duties_not_settled", reason=error.reason)
 
     async def leave(self) -> None:
         """At a clean stop: free the duties for others at once, and say that this process is gone. It may fail: then they wait."""
@@ -141,6 +151,11 @@ class Lease:
             claim.permit.valid_until = 0.0
             del self._claims[run_id]
             claim.on_lost()
+
+    async def _look(self) -> None:
+        while True:
+            await self.settle()
+            await self._wakeup.wait(self._clock, self._length.total_seconds() / 3)
 
     async def _end(self) -> None:
         while True:

@@ -17,7 +17,7 @@ from remediator.engine.playbook_watch import PlaybookWatch
 from remediator.errors import RemediatorError
 from remediator.metrics import Metrics
 from remediator.settings import Settings
-from remediator.store import episodes, outbox, pauses, replicas, runs
+from remediator.store import duties, episodes, outbox, pauses, replicas, runs
 from remediator.store.database import Store
 
 
@@ -60,7 +60,7 @@ class Readiness:
             },
             "permissions": self._permissions.details(),
             "heartbeat": {"ok": self._lease.holds},
-            "duties": list(self._duties.held),
+            "duties": {"held": list(self._duties.held)},
             "runs_in_hand": [told.partition(" ")[0] for told in self._in_hand()],
         }
         try:
@@ -77,7 +77,8 @@ class Readiness:
             counted = await outbox.count_unsent(connection)
             oldest_at = await outbox.oldest_waiting_at(connection)
             name = self._settings.escalation.watchdog
-            living = await replicas.living(connection, now)
+            living = {replica.id: replica.name for replica in await replicas.living(connection, now)}
+            holders = await duties.holders(connection)
             seen_at = None if name is None else await episodes.last_seen(connection, name)
         self._metrics.paused.set(any(pause.scope == pauses.ALL for pause in standing))
         self._metrics.replicas.set(len(living))
@@ -92,7 +93,11 @@ class Readiness:
         fresh = seen_at is not None and now - seen_at <= self._settings.escalation.watchdog_within
         return {
             "store": {"ok": True},
-            "replicas": [replica.name for replica in living],
+            "replicas": list(living.values()),
+            "duties": {
+                "held": list(self._duties.held),
+                "by": {name: living.get(owner or "") for name, owner in holders.items()},
+            },
             "paused": [pause.scope for pause in standing],
             "needs_person": [run.id for run in asking],
             "outbox": {"waiting": counted["waiting"], "oldest_age_s": oldest.total_seconds()},

@@ -69,6 +69,11 @@ def replica(store: Store, clock: ManualClock, name: str) -> Replica:
     return made
 
 
+async def beat(of: Replica) -> None:
+    await of.lease.renew()
+    await of.lease.settle()
+
+
 async def write(duty: Duty, value: str) -> None:
     async with duty.begin(Tx.DECIDE) as tx:
         await meta.put(tx, "written", value)
@@ -84,8 +89,8 @@ async def test_the_first_who_finds_it_free_has_it_and_the_other_writes_nothing(
     store: Store, clock: ManualClock
 ) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
-    await one.lease.renew()
-    await other.lease.renew()
+    await beat(one)
+    await beat(other)
     assert (one.duty.held, other.duty.held, one.shown, other.shown) == (True, False, "1.0", "0.0")
     await write(one.duty, "by one")
     with pytest.raises(LostDutyError):
@@ -96,12 +101,12 @@ async def test_the_first_who_finds_it_free_has_it_and_the_other_writes_nothing(
 async def test_it_is_kept_by_heartbeats_and_taken_over_when_they_end(store: Store, clock: ManualClock) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
     for _ in range(6):
-        await one.lease.renew()
-        await other.lease.renew()
+        await beat(one)
+        await beat(other)
         await clock.advance(10)
     assert not other.duty.held
     await clock.advance(25)
-    await other.lease.renew()
+    await beat(other)
     assert other.duty.held
 
 
@@ -109,33 +114,33 @@ async def test_what_a_former_holder_writes_late_is_refused_whatever_it_believes(
     store: Store, clock: ManualClock
 ) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
-    await one.lease.renew()
+    await beat(one)
     await clock.advance(31)  # frozen: not a line of it has run
-    await other.lease.renew()
+    await beat(other)
     assert one.shown == "1.0", "it cannot know yet"
     with pytest.raises(LostDutyError, match="taken over"):
         await write(one.duty, "late")
     assert await written(store) is None
-    await one.lease.renew()
+    await beat(one)
     assert not one.duty.held
     await write(other.duty, "by other")
 
 
 async def test_one_that_came_back_to_life_before_anybody_took_over_goes_on(store: Store, clock: ManualClock) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
-    await one.lease.renew()
+    await beat(one)
     await clock.advance(31)
-    await one.lease.renew()
-    await other.lease.renew()
+    await beat(one)
+    await beat(other)
     await write(one.duty, "by one")
     assert not other.duty.held
 
 
 async def test_at_a_clean_stop_the_next_has_it_at_once(store: Store, clock: ManualClock) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
-    await one.lease.renew()
+    await beat(one)
     await one.lease.leave()
-    await other.lease.renew()
+    await beat(other)
     assert (one.duty.held, other.duty.held) == (False, True)
     async with store.read() as connection:
         assert [row.id for row in await replicas.living(connection, clock.now())] == ["other"]
@@ -145,22 +150,22 @@ async def test_who_may_not_have_it_now_gives_it_up_and_until_then_writes_nothing
     store: Store, clock: ManualClock
 ) -> None:
     one, other = replica(store, clock, "one"), replica(store, clock, "other")
-    await one.lease.renew()
+    await beat(one)
     one.why_unfit = "other playbooks are in force"
     with pytest.raises(LostDutyError, match="other playbooks"):
         await write(one.duty, "unfit")
-    await one.lease.renew()
-    await other.lease.renew()
+    await beat(one)
+    await beat(other)
     assert (one.duty.held, other.duty.held, await written(store)) == (False, True, None)
 
 
 async def test_where_no_other_process_can_live_a_lease_need_not_be_waited_out(
     store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await replica(store, clock, "one").lease.renew()
+    await beat(replica(store, clock, "one"))
     monkeypatch.setattr(Store, "shared", False)
     after_restart = replica(store, clock, "other")
-    await after_restart.lease.renew()
+    await beat(after_restart)
     assert after_restart.duty.held
 
 
@@ -187,16 +192,16 @@ async def test_its_loop_runs_while_it_is_held_and_no_longer(store: Store, clock:
     async with working(one.duty) as told:
         await clock.advance(0)
         assert told == []
-        await one.lease.renew()
+        await beat(one)
         await clock.advance(0)
         assert told == ["begun"]
         await clock.advance(31)
-        await other.lease.renew()
-        await one.lease.renew()
+        await beat(other)
+        await beat(one)
         await clock.advance(0)
         assert told == ["begun", "ended"]
         await other.lease.leave()
-        await one.lease.renew()
+        await beat(one)
         await clock.advance(0)
         assert told == ["begun", "ended", "begun"]
 
@@ -205,7 +210,7 @@ async def test_a_replica_that_cannot_renew_stops_its_loop_before_another_can_beg
     store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = replica(store, clock, "one")
-    await one.lease.renew()
+    await beat(one)
 
     def refused(_tx: Tx) -> None:
         raise StoreUnavailableError("cut off")

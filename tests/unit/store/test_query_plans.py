@@ -57,6 +57,8 @@ QUESTIONS: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
     "watchdog": lambda c: episodes.last_seen(c, "Watchdog"),
     "runs due": lambda c: claims.claim_due(c, mode="live", owner="o", now=T0, lease_until=T0, limit=32),
     "next run due": lambda c: claims.next_due_at(c, "live"),
+    "runs that nobody claims": lambda c: claims.unclaimed(c, mode="live", due_before=T0),
+    "formats of due runs": lambda c: claims.needs_due(c, mode="live", now=T0),
     "stale runs": lambda c: claims.stale_ready(c, mode="live", admitted_before=T0),
     "pending run": lambda c: runs.pending_of(c, episode_id="epi_1", mode="live"),
     "runs that need a person": lambda c: runs.listing(c, states=("needs_person",)),
