@@ -8,13 +8,14 @@ BIN     := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak lint bench clean
+.PHONY: help demo test test-fast soak soak-faults lint bench clean
 
 help:
 	@echo "make demo       the whole path in a simulated world, then keeps serving (ONCE=1: end after the scenario)"
 	@echo "make test       the whole test suite"
 	@echo "make test-fast  unit tests and properties only, under a minute"
-	@echo "make soak       every fault at every write of every action, on the real API server too; takes an hour or so"
+	@echo "make soak       every fault at every write of every action; replicas killed, frozen, cut off for an hour; takes some hours"
+	@echo "                (MINUTES=10: only the replicas, for so long)"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what the claims about speed rest on"
 	@echo "make clean      remove the virtual environment and every cache"
@@ -34,9 +35,14 @@ test-fast: $(VENV)/.ready
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --hypothesis-profile=fast \
 		-m "not (slow or crash or serial or real or live)" --ignore=tests/unit/sandbox tests/unit tests/properties
 
-soak: $(VENV)/.ready
-	@echo "make soak: every fault at every write of every action, on both worlds; takes an hour or so"
+soak: $(VENV)/.ready $(if $(MINUTES),,soak-faults)
+	@echo "make soak: replicas killed, frozen and cut off for $(or $(MINUTES),60) minutes; the report is tests/chaos/SOAK.md"
+	@REMEDIATOR_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/python -m pytest tests/chaos/soak.py
+
+soak-faults: $(VENV)/.ready
+	@echo "make soak: every fault at every write of every action, on both worlds, then every kill; takes some hours"
 	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/contract/test_faults.py
+	@REMEDIATOR_CRASH_ALL=1 $(BIN)/python -m pytest tests/crash
 
 lint: $(VENV)/.ready
 	@echo "make lint: ruff, mypy, import contracts; the first time takes a minute"

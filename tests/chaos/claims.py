@@ -1,4 +1,5 @@
-"""Who held which run when, written down by the database itself, and whether every write to the world was covered by it (S20)."""
+"""Who held which run when, written down by the database itself, and whether every write to the world (S20) and to the journal
+(engine.md 4) was covered by it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,17 +9,34 @@ from tests.chaos.site import Site
 from tests.crash.databases import PostgresDatabase
 
 _WATCH = """
-CREATE TABLE IF NOT EXISTS claims_seen (
+CREATE TABLE claims_seen (
     at timestamptz NOT NULL, run_id text NOT NULL, target text NOT NULL, owner text, fence bigint NOT NULL, lease_until bigint
 );
-CREATE OR REPLACE FUNCTION see_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION see_claim() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO claims_seen VALUES (clock_timestamp(), NEW.id, NEW.target, NEW.owner, NEW.fence, NEW.lease_until);
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER see_claims AFTER UPDATE ON runs FOR EACH ROW
+CREATE TRIGGER see_claims AFTER UPDATE ON runs FOR EACH ROW
     WHEN ((OLD.owner, OLD.fence, OLD.lease_until) IS DISTINCT FROM (NEW.owner, NEW.fence, NEW.lease_until))
     EXECUTE FUNCTION see_claim();
+
+CREATE TABLE writes_seen (at timestamptz NOT NULL, what text NOT NULL, run_id text NOT NULL, owner text NOT NULL, port integer);
+CREATE FUNCTION see_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO writes_seen VALUES (clock_timestamp(), 'run', NEW.id, OLD.owner, inet_client_port());
+    RETURN NULL;
+END $$;
+CREATE TRIGGER see_moves AFTER UPDATE ON runs FOR EACH ROW
+    WHEN (OLD.owner IS NOT NULL AND OLD.fence = NEW.fence AND OLD.cursor IS DISTINCT FROM NEW.cursor)
+    EXECUTE FUNCTION see_move();
+CREATE FUNCTION see_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO writes_seen SELECT clock_timestamp(), 'journal', id, owner, inet_client_port()
+        FROM runs WHERE id = NEW.run_id AND owner IS NOT NULL;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER see_steps AFTER INSERT OR UPDATE ON journal FOR EACH ROW EXECUTE FUNCTION see_step();
 """
 
 
@@ -35,7 +53,8 @@ class Claim:
 
 
 def watch(database: PostgresDatabase) -> None:
-    """From now on every change of a claim is written down, in the transaction that makes it. The tables must be there."""
+    """From now on every change of a claim, and every write of whoever works on a run, is written down in the transaction that makes
+    it. The tables must be there."""
     database.execute(_WATCH)
 
 
@@ -55,6 +74,19 @@ def uncovered(site: Site) -> list[str]:
     assert claims, "nobody claimed anything: the play proves nothing"
     assert writes, "nobody wrote anything: the play proves nothing"
     return [wrong for write in writes if (wrong := _judged(site, claims, write)) is not None]
+
+
+def late_journal(site: Site) -> list[str]:
+    """Writes about a run that another replica than its owner committed."""
+    writes = site.rows("SELECT * FROM writes_seen ORDER BY at")
+    assert writes, "nobody wrote a journal: the play proves nothing"
+    owners = {replica.name: {victim.owner for victim in replica.victims} for replica in site.replicas}
+    wrong = []
+    for write in writes:
+        writer = next((one.name for one in site.replicas if write["port"] in one.ways["store"].ports), "nobody known")
+        if write["owner"] not in owners.get(writer, ()):
+            wrong.append(f"{writer} wrote about a run of another: {write}")
+    return wrong
 
 
 def _writes(site: Site) -> list[Received]:

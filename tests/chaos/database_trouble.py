@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import asyncpg
 
+from remediator.engine.alarm import UNUSABLE_S
 from tests.chaos.site import Site
 from tests.crash.databases import PostgresDatabase
 from tests.support.database_server import DatabaseServer
@@ -65,6 +66,26 @@ async def stalled(site: Site) -> None:
     await asyncio.sleep(_STAYS_S)
     for replica in site.replicas:
         replica.ways["store"].delay_s = 0.0
+
+
+async def away_for_long(site: Site) -> None:
+    """Long enough that every replica pages by the way that needs no store (S36), and takes it back afterwards."""
+    server, _ = _own(site)
+    pagerduty = site.world.pagerduty
+    keys = {f"remediator/{replica.name}/store" for replica in site.replicas}
+    await asyncio.sleep(site.chance.uniform(0.5, 1.5))
+    await asyncio.to_thread(server.stop, signal.SIGINT)
+    await site.until(
+        lambda: keys <= {incident.dedup_key for incident in pagerduty.paging()},
+        "every replica tells people that it has no store",
+        within_s=UNUSABLE_S + 30,
+    )
+    server.start()
+    await site.until(
+        lambda: not keys & {incident.dedup_key for incident in pagerduty.open()},
+        "every replica takes its alarm back",
+        within_s=60,
+    )
 
 
 def _end_sessions(database: PostgresDatabase) -> None:

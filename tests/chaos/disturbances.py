@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.chaos.replica import Replica
+from tests.chaos.replica import WAYS, Replica
 from tests.chaos.site import LEASE_S, TAKEN_OVER_AFTER_S, Site
 from tests.chaos.tcp_proxy import Network
 
@@ -57,8 +57,8 @@ async def _reached(replica: Replica) -> bool:
         async with asyncio.timeout(_POINT_WITHIN_S):
             await replica.victim.struck.wait()
     except TimeoutError:
-        return False  # others had all the work
-    return True
+        replica.disarm()  # others had all the work
+    return replica.victim.struck.is_set()
 
 
 async def _thawed_later(replica: Replica) -> None:
@@ -120,3 +120,13 @@ async def clocks_step(site: Site) -> None:
         replica.step_clock(site.chance.choice((-7_200.0, -20.0, 20.0, 7_200.0)))
     for replica in site.replicas:
         replica.step_clock(0.0)
+
+
+async def all_at_once(site: Site) -> None:
+    """One is killed, one is frozen, and every way is cut now and again."""
+    network = (Network.SILENT, Network.REFUSED)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(killed_at_random(site))
+        group.create_task(frozen_at_random(site))
+        for way in WAYS:
+            group.create_task(cut_off(way, site.chance.choice(network))(site))

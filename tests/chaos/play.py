@@ -2,29 +2,50 @@
 
 import asyncio
 import secrets
+import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 from tests.chaos import claims
+from tests.chaos.database_trouble import CROWDED
 from tests.chaos.disturbances import Disturbance
+from tests.chaos.kinds import Kind
 from tests.chaos.site import ANSWERS_WITHIN_S, Site, built
 from tests.chaos.tcp_proxy import Network
 from tests.chaos.work import PLAYBOOKS, Work
 from tests.crash import verdict
 from tests.crash.databases import PostgresDatabase
 from tests.crash.nursery import Nursery
-from tests.support.database_server import DatabaseServer
+from tests.support.database_server import DatabaseServer, own_server
 
 _WITHIN_S = 170.0
 _FAIL_OVER_S = 2.5
 
 
+async def play_kind(
+    kind: Kind, directory: Path, nursery: Nursery, *, seed: int, server: DatabaseServer
+) -> Counter[str]:
+    """As ``play``; what it does is the same for the same seed. ``server`` is not broken: who breaks one gets one."""
+    directory.mkdir()
+    told = f"{seed}:{kind.name}"
+    if kind.store == "sqlite":
+        return await play(kind.disturb, directory / "play", nursery, seed=told, server=None)
+    if kind.store == "postgresql":
+        return await play(kind.disturb, directory / "play", nursery, seed=told, server=server)
+    with own_server(durable=True, settings=CROWDED) as own:
+        return await play(kind.disturb, directory / "play", nursery, seed=told, server=own)
+
+
 async def play(
     disturb: Disturbance, directory: Path, nursery: Nursery, *, seed: str, server: DatabaseServer | None
-) -> Site:
-    """From the first alert to a clean stop; raises what is wrong at its end. ``server`` None: one replica on a SQLite file."""
+) -> Counter[str]:
+    """From the first alert to a clean stop; raises what is wrong at its end. Returns what there was of everything.
+
+    ``server`` None: one replica on a SQLite file.
+    """
     async with (
         _database(server) as postgres,
         built(directory, nursery, playbooks=PLAYBOOKS, chance=Random(seed), postgres=postgres, server=server) as site,
@@ -47,11 +68,13 @@ async def play(
         await verdict.check(site, fixed=None)
         _check_replicas(site, on_postgres=postgres is not None)
         await asyncio.gather(*(replica.end() for replica in site.replicas))
-    return site
+        return _tally(site)
 
 
 def _at_peace(site: Site) -> None:
     for replica in site.replicas:
+        replica.disarm()
+        replica.thaw()
         replica.stays_down_s = 0.0
         for way in replica.ways.values():
             way.becomes(Network.FINE)
@@ -69,6 +92,27 @@ def _check_replicas(site: Site, *, on_postgres: bool) -> None:
     assert not odd, odd
     if on_postgres:
         assert not (wrong := claims.uncovered(site)), wrong
+        assert not (wrong := claims.late_journal(site)), wrong
+
+
+def _tally(site: Site) -> Counter[str]:
+    """What the play was made of."""
+    victims = [victim for replica in site.replicas for victim in replica.victims]
+    runs = site.rows("SELECT outcome, fence FROM runs")
+    return Counter(
+        {
+            "webhooks taken": sum(answer.status == 200 for answer in site.answers),
+            "webhooks answered 503": sum(answer.status == 503 for answer in site.answers),
+            "webhooks not answered": sum(answer.status is None for answer in site.answers),
+            "processes killed": sum(victim.status == -signal.SIGKILL for victim in victims),
+            "processes frozen": sum(replica.freezes for replica in site.replicas),
+            "runs": len(runs),
+            "runs verified": sum(run["outcome"] == "verified" for run in runs),
+            "changes of the world": len(site.world.kubernetes.store.changes),
+            "claims lost": sum(replica.log.count('"event":"claim_lost"') for replica in site.replicas),
+            "duties lost": sum(replica.log.count('"event":"duty_lost"') for replica in site.replicas),
+        }
+    )
 
 
 @asynccontextmanager
@@ -81,3 +125,5 @@ async def _database(server: DatabaseServer | None) -> AsyncIterator[PostgresData
         maker.execute(f"CREATE DATABASE {name}")
     with PostgresDatabase(server.url(name)).open() as database:
         yield database
+    with PostgresDatabase(server.url()).open() as maker:
+        maker.execute(f"DROP DATABASE {name} WITH (FORCE)")

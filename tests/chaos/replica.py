@@ -34,6 +34,7 @@ class Replica:
     """How long its supervisor waits after it was killed."""
     wrong: list[str] = field(default_factory=list)
     """Ends that nobody ordered."""
+    freezes: int = 0
     upset_at: float = 0.0
     """When it was last killed, frozen, thawed or started, by the event loop's clock."""
     _ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,6 +97,10 @@ class Replica:
         self._armed.with_suffix(".new").write_text(json.dumps([*kill, by.value]))
         self._armed.with_suffix(".new").replace(self._armed)
 
+    def disarm(self) -> None:
+        """It need not come there any more."""
+        self._armed.unlink(missing_ok=True)
+
     def kill(self) -> None:
         """At once; its supervisor starts the next."""
         self._is_upset()
@@ -105,12 +110,14 @@ class Replica:
         """It stands still, with everything that it has in hand."""
         self._is_upset()
         self.frozen = True
+        self.freezes += 1
         self.victim.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """It goes on, and does not know that time has passed."""
         self._is_upset()
         self.frozen = False
+        self.freezes += self._stands_still
         self.victim.struck.clear()
         self.victim.signal(signal.SIGCONT)
 

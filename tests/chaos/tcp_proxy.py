@@ -35,6 +35,8 @@ class TcpProxy:
         self._upstream = (parts.hostname, parts.port)
         self.port = 0
         self.delay_s = 0.0
+        self.ports: set[int] = set()
+        """Where its connections to the other side come from, as that sees them."""
         self._network = Network.FINE
         self._fine = asyncio.Event()
         self._fine.set()
@@ -76,6 +78,7 @@ class TcpProxy:
                 return
             await self._fine.wait()
             there_reader, there_writer = await asyncio.open_connection(*self._upstream)
+            self.ports.add(there_writer.get_extra_info("sockname")[1])
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pump(reader, there_writer))

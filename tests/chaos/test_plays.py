@@ -1,67 +1,45 @@
 """Several replicas under kill, freeze, partition and trouble with the database: nothing acknowledged is lost, nothing is done twice,
-nothing is left hanging, and no replica acts without its lease."""
+nothing is left hanging, and no replica acts without its lease. The short form; ``make soak`` plays every kind, again and again.
 
+``REMEDIATOR_CRASH_SEED`` makes another choice. ``REMEDIATOR_CHAOS_ONLY=<kind>`` plays one kind alone, also one of the soak.
+"""
+
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import database_trouble, disturbances
-from tests.chaos.disturbances import Disturbance
-from tests.chaos.play import play
-from tests.chaos.tcp_proxy import Network
+from tests.chaos.kinds import KINDS
+from tests.chaos.play import play_kind
+from tests.crash.killing import told
 from tests.crash.nursery import Nursery
-from tests.support.database_server import DatabaseServer, own_server
+from tests.support.database_server import DatabaseServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
-_SEED = os.environ.get("REMEDIATOR_CRASH_SEED", "1")
-
-ON_POSTGRESQL: dict[str, Disturbance] = {
-    "killed at random": disturbances.killed_at_random,
-    "killed at points": disturbances.killed_at_points,
-    "frozen at points": disturbances.frozen_at_points,
-    "frozen at random": disturbances.frozen_at_random,
-    "cut off from the store": disturbances.cut_off("store", Network.SILENT),
-    "refused by the store": disturbances.cut_off("store", Network.REFUSED),
-    "slow store": disturbances.slow_store,
-    "cut off from the cluster": disturbances.cut_off("kubernetes", Network.SILENT),
-    "cut off from PagerDuty": disturbances.nobody_reaches("pagerduty", Network.SILENT),
-    "cut off from Alertmanager": disturbances.cut_off("alertmanager", Network.REFUSED),
-    "clocks step": disturbances.clocks_step,
-}
-TO_THE_SERVER: dict[str, Disturbance] = {
-    "restarted": database_trouble.restarted,
-    "sessions ended": database_trouble.sessions_ended,
-    "crowded": database_trouble.crowded,
-    "stalled": database_trouble.stalled,
-}
-ON_SQLITE: dict[str, Disturbance] = {
-    "killed at random": disturbances.killed_at_random,
-    "killed at points": disturbances.killed_at_points,
-    "frozen at points": disturbances.frozen_at_points,
-    "cut off from the cluster": disturbances.cut_off("kubernetes", Network.SILENT),
-    "cut off from PagerDuty": disturbances.nobody_reaches("pagerduty", Network.SILENT),
-    "clocks step": disturbances.clocks_step,
-}
+_SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
+_ONLY = os.environ.get("REMEDIATOR_CHAOS_ONLY")
+_AT_ONCE = 3
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ON_POSTGRESQL)
-async def test_on_postgresql(name: str, tmp_path: Path, nursery: Nursery, server: DatabaseServer) -> None:
+async def test_nothing_is_lost_and_nothing_is_done_twice(
+    tmp_path: Path, nursery: Nursery, server: DatabaseServer
+) -> None:
+    chosen = [kind for kind in KINDS if (kind.name == _ONLY if _ONLY else kind.short)]
+    gate = asyncio.Semaphore(_AT_ONCE)
+    wrong: list[str] = []
     async with nursery.attached():
-        await play(ON_POSTGRESQL[name], tmp_path / "play", nursery, seed=f"{_SEED}:{name}", server=server)
 
+        async def one(number: int) -> None:
+            kind, directory = chosen[number], tmp_path / str(number)
+            async with gate:
+                try:
+                    await play_kind(kind, directory, nursery, seed=_SEED, server=server)
+                except Exception as error:
+                    again = f"REMEDIATOR_CRASH_SEED={_SEED} REMEDIATOR_CHAOS_ONLY='{kind.name}'"
+                    wrong.append(f"{kind.name}: {told(error)}\n  logs: {directory}\n  again: {again}")
 
-@pytest.mark.real
-@pytest.mark.parametrize("name", TO_THE_SERVER)
-async def test_with_the_server_in_trouble(name: str, tmp_path: Path, nursery: Nursery) -> None:
-    with own_server(durable=True, settings=database_trouble.CROWDED) as server:
-        async with nursery.attached():
-            await play(TO_THE_SERVER[name], tmp_path / "play", nursery, seed=f"{_SEED}:{name}", server=server)
-
-
-@pytest.mark.parametrize("name", ON_SQLITE)
-async def test_on_sqlite(name: str, tmp_path: Path, nursery: Nursery) -> None:
-    async with nursery.attached():
-        await play(ON_SQLITE[name], tmp_path / "play", nursery, seed=f"{_SEED}:{name}", server=None)
+        await asyncio.gather(*(one(number) for number in range(len(chosen))))
+    assert not wrong, f"{len(wrong)} of {len(chosen)} plays went wrong (seed {_SEED}):\n" + "\n".join(wrong)
