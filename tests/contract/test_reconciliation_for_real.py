@@ -1,7 +1,7 @@
 """Reconciliation (S29) with a real Alertmanager whose webhooks lead nowhere: what it lists as told, muted, inhibited, for others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,8 @@ route:
   routes:
     - {matchers: ['alertname="Others"'], receiver: remediator-of-others}
     - {matchers: ['alertname="Dots"'], receiver: remediatorXx}
-    - {matchers: ['alertname="Muted"'], receiver: "remediator.x", mute_time_intervals: [always]}
+    - {matchers: ['alertname="Muted"'], receiver: "remediator.x", mute_time_intervals: [always], continue: true}
+    - {matchers: ['alertname="Muted"'], receiver: "remediator.y"}
     - {matchers: ['alertname!="Elsewhere"'], receiver: "remediator.x", group_by: [alertname, service], continue: true}
     - {matchers: ['alertname="Twice"'], receiver: "remediator.x"}
 time_intervals:
@@ -45,6 +46,7 @@ receivers:
   - name: people
   - {name: remediatorXx, webhook_configs: [{url: "http://127.0.0.1:9/"}]}
   - {name: remediator-of-others, webhook_configs: [{url: "http://127.0.0.1:9/"}]}
+  - {name: "remediator.y", webhook_configs: [{url: "http://127.0.0.1:9/"}]}
   - {name: "remediator.x", webhook_configs: [{url: "http://127.0.0.1:9/"}]}
 """
 SHOP = {"service": "shop", "severity": "critical"}
@@ -74,22 +76,24 @@ class Bench:
             while True:
                 async with self.real.session.get(f"{self.real.url}/api/v2/alerts/groups") as answer:
                     groups = await answer.json()
-                shown = {
-                    alert["fingerprint"]: alert["status"].get("mutedBy")
-                    for group in groups
-                    for alert in group["alerts"]
-                }
-                if len(shown) == count and sum(map(bool, shown.values())) == muted:
+                shown: dict[str, bool] = {}
+                for alert in (alert for group in groups for alert in group["alerts"]):
+                    shown[alert["fingerprint"]] = shown.get(alert["fingerprint"], False) or bool(
+                        alert["status"].get("mutedBy")
+                    )
+                if len(shown) == count and sum(shown.values()) == muted:
                     return
                 await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def bench(directory: Path, program: Programs, *, up_for: timedelta = TRUSTED) -> AsyncIterator[Bench]:
+async def bench(
+    directory: Path, program: Programs, *, up_for: timedelta = TRUSTED, receivers: Sequence[str] = ("remediator.x",)
+) -> AsyncIterator[Bench]:
     """Our clock runs ahead of Alertmanager's, so that it seems to be up for so long and its alerts to fire for so long."""
     clock = ManualClock(datetime.now(UTC) + up_for)
     async with am.running(CONFIG, directory, program("alertmanager")) as real:
-        peers = {"urls": [real.url], "receivers": ["remediator.x"]}
+        peers = {"urls": [real.url], "receivers": list(receivers)}
         source = {"credential": {"token": "t"}, "alertmanager": peers}
         settings = Settings.model_validate({"sources": {"prod": source}})
         store = await open_store(f"sqlite:///{directory}/r.sqlite")
@@ -126,6 +130,17 @@ async def test_exactly_what_our_receiver_is_told_is_taken_in(tmp_path: Path, pro
         await at.listed(8, muted=1)
         await at.passes(2)
         assert await at.states() == dict.fromkeys(("Down", "Twice", "Cause"), "open")
+
+
+@pytest.mark.parametrize("receivers", [("remediator.x", "remediator.y"), ("remediator.y", "remediator.x")])
+async def test_what_one_of_our_receivers_is_told_is_told(
+    tmp_path: Path, program: Programs, receivers: Sequence[str]
+) -> None:
+    async with bench(tmp_path, program, receivers=receivers) as at:
+        await at.real.push("Muted", SHOP)
+        await at.listed(1, muted=1)
+        await at.passes()
+        assert await at.states() == {"Muted": "open"}
 
 
 async def test_what_ends_unheard_is_closed_and_what_only_nobody_is_told_of_is_not(
