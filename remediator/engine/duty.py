@@ -44,6 +44,8 @@ class Duty:
         self._store = store
         self._owner = owner
         self._fence: int | None = None
+        self.turns = 0
+        """Times that it was taken or lost."""
         self._held = asyncio.Event()
         self._lost = asyncio.Event()
         self._gauge = metrics.duty_held.labels(duty=name)
@@ -92,6 +94,7 @@ class Duty:
             return
         self.lose("it was another replica's in between")
         self._fence = fence
+        self.turns += 1
         self._lost.clear()
         self._held.set()
         self._gauge.set(1)
@@ -102,6 +105,7 @@ class Duty:
         if self._fence is None:
             return
         self._fence = None
+        self.turns += 1
         self._held.clear()
         self._lost.set()
         self._gauge.set(0)
@@ -133,9 +137,16 @@ class Duties:
         """Names of those that this replica has."""
         return tuple(sorted(name for name, duty in self._by_name.items() if duty.held))
 
-    def renewed(self, kept: Mapping[str, int]) -> None:
-        """What the store says that this replica has, with fences."""
+    @property
+    def as_known(self) -> Mapping[str, int]:
+        """How often each was taken or lost: to be handed to ``renewed`` as it was before the store was asked."""
+        return {name: duty.turns for name, duty in self._by_name.items()}
+
+    def renewed(self, kept: Mapping[str, int], *, known: Mapping[str, int]) -> None:
+        """What the store says that this replica has, with fences. What has changed since it was asked is known better."""
         for name, duty in self._by_name.items():
+            if duty.turns != known.get(name):
+                continue
             if (fence := kept.get(name)) is None:
                 duty.lose("another replica has taken it over")
             else:
@@ -146,8 +157,8 @@ class Duties:
         for duty in self._by_name.values():
             duty.lose(why, expected=expected)
 
-    async def settle(self, now: datetime, lease_until: datetime) -> None:
-        """Give up what this replica may not have now, and take what is free.
+    async def settle(self, now: datetime, lease_until: datetime) -> datetime | None:
+        """Give up what this replica may not have now, and take what is free. Returns when more may be free.
 
         Raises:
             StoreUnavailableError: not all was settled; repeat it.
@@ -161,6 +172,7 @@ class Duties:
             fit = {name: await duty.unfit(connection) for name, duty in self._by_name.items()}
             wanted = [name for name, why in fit.items() if why is None]
             free = await duties.free(connection, wanted, owner=self._owner, now=now, alone=alone)
+            next_free_at = await duties.next_free_at(connection, wanted, owner=self._owner)
         for name, why in fit.items():
             if why is not None and self._by_name[name].held:
                 self._by_name[name].lose(why, expected=True)
@@ -168,6 +180,7 @@ class Duties:
                     await duties.give_up(tx, [name], owner=self._owner)
         for name in free:
             await self._take(self._by_name[name], now, lease_until, alone=alone)
+        return next_free_at
 
     async def _take(self, duty: Duty, now: datetime, lease_until: datetime, *, alone: bool) -> None:
         async with self._store.begin(Tx.DUTY) as tx:

@@ -25,6 +25,9 @@ from remediator.store.runs import RunRow
 
 log = structlog.get_logger(__name__)
 
+_JUST_AFTER_S = 0.05
+"""A lease that ends at an instant is over after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
@@ -104,7 +107,7 @@ class Lease:
     async def renew(self) -> None:
         """One heartbeat. A failed one renews nothing and says so."""
         asked_s = self._clock.boottime()
-        held = dict(self._claims)
+        held, known = dict(self._claims), self._duties.as_known
         try:
             async with self._store.begin(Tx.HEARTBEAT) as tx:
                 now = self._clock.now()
@@ -117,21 +120,28 @@ class Lease:
             self._renewed.set()
             for run_id, claim in held.items():
                 self._settle_claim(run_id, claim, kept.get(run_id))
-            self._duties.renewed(had)
+            self._duties.renewed(had, known=known)
             self._on_beat()
         except StoreUnavailableError as error:
             log.warning("heartbeat_failed", reason=error.reason)
             self._on_failure(error.reason)
 
-    async def settle(self) -> None:
-        """Take what duties are free, give up what this process may not have. Not part of the heartbeat: it waits for its turn."""
+    async def settle(self) -> float:
+        """Take what duties are free, give up what this process may not have. Returns seconds until it is worth another look.
+
+        Not part of the heartbeat, because it waits for its turn.
+        """
+        look_every_s = self._length.total_seconds() / 3
         if not self.holds:
-            return
+            return look_every_s
         now = self._clock.now()
         try:
-            await self._duties.settle(now, self.until(now))
+            next_free_at = await self._duties.settle(now, self.until(now))
         except StoreUnavailableError as error:
             log.warning("duties_not_settled", reason=error.reason)
+            return look_every_s
+        ahead_s = look_every_s if next_free_at is None else (next_free_at - self._clock.now()).total_seconds()
+        return min(look_every_s, max(ahead_s, 0.0) + _JUST_AFTER_S)
 
     async def leave(self) -> None:
         """At a clean stop: free the duties for others at once, and say that this process is gone. It may fail: then they wait."""
@@ -154,8 +164,7 @@ class Lease:
 
     async def _look(self) -> None:
         while True:
-            await self.settle()
-            await self._wakeup.wait(self._clock, self._length.total_seconds() / 3)
+            await self._wakeup.wait(self._clock, await self.settle())
 
     async def _end(self) -> None:
         while True:

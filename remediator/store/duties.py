@@ -7,7 +7,7 @@ the holder until that transaction ends.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store.dialect import insert
@@ -33,6 +33,13 @@ async def free(
     """Which of these could be taken now."""
     query = select(duties.c.name).where(and_(duties.c.name.in_(names), _free(owner, now, alone=alone)))
     return sorted((await connection.execute(query)).scalars())
+
+
+async def next_free_at(connection: AsyncConnection, names: Sequence[str], *, owner: str) -> datetime | None:
+    """When the first lease of another replica on one of these ends, if it is not renewed."""
+    query = select(func.min(duties.c.lease_until)).where(and_(duties.c.name.in_(names), duties.c.owner != owner))
+    found: datetime | None = await connection.scalar(query)
+    return found
 
 
 async def take(

@@ -35,6 +35,7 @@ class Replica:
     """What of a replica has to do with duties."""
 
     lease: Lease
+    duties: Duties
     duty: Duty
     metrics: Metrics
     why_unfit: str | None = None
@@ -65,7 +66,7 @@ def replica(store: Store, clock: ManualClock, name: str) -> Replica:
         on_beat=lambda: None,
         on_failure=lambda _: None,
     )
-    made = Replica(lease, duty, metrics)
+    made = Replica(lease, duties, duty, metrics)
     return made
 
 
@@ -108,6 +109,31 @@ async def test_it_is_kept_by_heartbeats_and_taken_over_when_they_end(store: Stor
     await clock.advance(25)
     await beat(other)
     assert other.duty.held
+
+
+async def test_a_replica_that_waits_for_one_looks_again_just_when_its_lease_ends(
+    store: Store, clock: ManualClock
+) -> None:
+    one, other = replica(store, clock, "one"), replica(store, clock, "other")
+    await beat(one)
+    await clock.advance(25)
+    await other.lease.renew()
+    ahead_s = await other.lease.settle()
+    assert 5 < ahead_s < 5.1
+    await clock.advance(ahead_s)
+    await other.lease.settle()
+    assert other.duty.held
+
+
+async def test_what_was_taken_while_a_heartbeat_was_on_its_way_is_kept(store: Store, clock: ManualClock) -> None:
+    one = replica(store, clock, "one")
+    await one.lease.renew()
+    before = one.duties.as_known
+    await one.lease.settle()
+    one.duties.renewed({}, known=before)
+    assert one.duty.held
+    one.duties.renewed({}, known=one.duties.as_known)
+    assert not one.duty.held
 
 
 async def test_what_a_former_holder_writes_late_is_refused_whatever_it_believes(
