@@ -20,7 +20,7 @@ from remediator.store.database import Tx
 log = structlog.get_logger(__name__)
 
 ROWS_A_TRANSACTION = 200
-"""Some milliseconds; a webhook that comes meanwhile waits no longer."""
+"""Some 20 ms of work; a webhook that comes meanwhile waits no longer."""
 _PAUSE_S = 0.05
 """Between two transactions, so that a backlog of years takes a small part of the disk's time."""
 _ROUND_EVERY_S = 3600.0

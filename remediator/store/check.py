@@ -88,7 +88,7 @@ async def _runs(connection: AsyncConnection, now: datetime, _watchdog: str | Non
     request = approvals.c.run_id.is_not(None)
     query = (
         select(
-            runs,
+            *(runs.c[name] for name in _OF_RUN),
             ledger.c.mode.label("ledger_mode"),
             ledger.c.playbook.label("ledger_playbook"),
             ledger.c.target.label("ledger_target"),
@@ -114,6 +114,12 @@ async def _runs(connection: AsyncConnection, now: datetime, _watchdog: str | Non
             if invariants.begun_again_without_a_look(told):
                 said = f"run {run_id} began a step again without having looked whether it had happened"
                 yield Finding("begun_again_blindly", (run_id,), said, _DEFECT)
+
+
+_OF_RUN = (
+    *("id", "mode", "playbook", "target", "state", "outcome", "owner", "lease_until", "wake_at", "deadline_at"),
+    *("ended_at", "changed_at", "cursor", "question"),
+)
 
 
 def _run(row: Row[Any], held: Sequence[str], begun: Sequence[str]) -> RunFacts:

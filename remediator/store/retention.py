@@ -31,6 +31,7 @@ from remediator.store.sqlite_connection import MANY_ROWS
 
 _NAMES = 10
 _RUNS = 50
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,4 +215,5 @@ async def _remove(tx: AsyncConnection, table: Table, where: ColumnElement[bool],
     some = list((await tx.execute(select(key).where(where).limit(limit))).scalars())
     if not some:
         return 0
-    return (await tx.execute(delete(table).prefix_with(MANY_ROWS).where(key.in_(some)))).rowcount
+    these = delete(table).where(key.in_(some))
+    return (await tx.execute(these.prefix_with(MANY_ROWS) if len(some) > _FEW else these)).rowcount
