@@ -22,7 +22,7 @@ from aiohttp import web
 
 from benchmarks.load import TOKEN
 
-KINDS = ("bare", "row", "row-blocking", "remediator")
+FLOORS = ("bare", "row", "row-blocking")
 
 
 class Served:
@@ -39,11 +39,13 @@ class Served:
 
 
 @contextmanager
-def serving(kind: str, *, uvloop: bool) -> Iterator[Served]:
-    """Start one, and stop it again."""
+def serving(kind: str, *, uvloop: bool, store_url: str | None = None) -> Iterator[Served]:
+    """Start a floor, or remediator's door on this store (default: an SQLite file of its own), and stop it again."""
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory(prefix="remediator-bench-") as folder:
-        process = multiprocessing.get_context("spawn").Process(target=_main, args=(kind, folder, theirs, uvloop))
+        process = multiprocessing.get_context("spawn").Process(
+            target=_main, args=(kind, folder, theirs, uvloop, store_url)
+        )
         process.start()
         try:
             if not ours.poll(60):
@@ -54,22 +56,22 @@ def serving(kind: str, *, uvloop: bool) -> Iterator[Served]:
             process.join(30)
 
 
-def _main(kind: str, folder: str, pipe: Connection, uvloop: bool) -> None:
+def _main(kind: str, folder: str, pipe: Connection, uvloop: bool, store_url: str | None) -> None:
     if uvloop:
         import uvloop as loops
 
         with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
-            runner.run(_serve(kind, Path(folder), pipe))
+            runner.run(_serve(kind, Path(folder), pipe, store_url))
     else:
-        asyncio.run(_serve(kind, Path(folder), pipe))
+        asyncio.run(_serve(kind, Path(folder), pipe, store_url))
 
 
-async def _serve(kind: str, folder: Path, pipe: Connection) -> None:
+async def _serve(kind: str, folder: Path, pipe: Connection, store_url: str | None) -> None:
     gc.freeze()  # in all of them: what was imported is not looked through again and again
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    if kind == "remediator":
-        await _remediator(folder, pipe, stop)
+    if kind not in FLOORS:
+        await _remediator(folder, pipe, stop, store_url or f"sqlite:///{folder}/remediator.sqlite")
         return
     async with AsyncExitStack() as cleanups:
         handler = await _HANDLERS[kind](folder, cleanups)
@@ -129,7 +131,7 @@ async def _row_blocking(folder: Path, cleanups: AsyncExitStack) -> Handler:
 _HANDLERS = {"bare": _bare, "row": _row, "row-blocking": _row_blocking}
 
 
-async def _remediator(folder: Path, pipe: Connection, stop: asyncio.Event) -> None:
+async def _remediator(folder: Path, pipe: Connection, stop: asyncio.Event, store_url: str) -> None:
     from remediator import logs
     from remediator.alerts.severity import DEFAULT_LABEL_VALUES
     from remediator.clock import SystemClock
@@ -144,7 +146,7 @@ async def _remediator(folder: Path, pipe: Connection, stop: asyncio.Event) -> No
     settings = Settings.model_validate({"listen": {"port": 0}, "sources": {"prod": {"credential": {"token": TOKEN}}}})
     with (folder / "log").open("w") as log:
         logs.configure(pretty=False, level="info", stream=log)
-        store = await open_store(f"sqlite:///{folder}/remediator.sqlite")
+        store = await open_store(store_url)
         clock, metrics = SystemClock(), Metrics()
         intake = Intake(
             store=store,
