@@ -19,6 +19,7 @@ from remediator.store.runs import SCHEDULED
 from remediator.store.schema import (
     approvals,
     decisions,
+    duties,
     episodes,
     incidents,
     journal,
@@ -48,7 +49,7 @@ async def findings(connection: AsyncConnection, *, now: datetime, watchdog: str 
         yield finding
     if damaged:  # nothing that such a file says can be relied on
         return
-    for part in (_orphans, _runs, _alerts, _incidents, _messages, _targets, _decisions):
+    for part in (_orphans, _runs, _alerts, _incidents, _messages, _targets, _decisions, _duties):
         async for finding in part(connection, now, watchdog):
             yield finding
 
@@ -98,6 +99,10 @@ async def _runs(connection: AsyncConnection, now: datetime, _watchdog: str | Non
         )
         .outerjoin(ledger, ledger.c.run_id == runs.c.id)
         .outerjoin(approvals, approvals.c.run_id == runs.c.id)
+        .outerjoin(incidents, incidents.c.id == runs.c.incident_id)
+        .where(
+            incidents.c.summary.is_(None)
+        )  # else retention is at it, and may have taken a part of what belongs to it
     )
     async for slice_ in _slices(connection, query, runs):
         ids = [row.id for row in slice_]
@@ -281,6 +286,14 @@ async def _decisions(connection: AsyncConnection, _now: datetime, _watchdog: str
     for row in await connection.execute(twice.limit(MOST_OF_A_KIND)):
         said = f"episode {row.episode_id} has two standing answers of one playbook"
         yield Finding("two_answers", (row.episode_id,), said, _DEFECT)
+
+
+async def _duties(connection: AsyncConnection, _now: datetime, _watchdog: str | None) -> AsyncIterator[Finding]:
+    """Whoever has a duty has it for a time, or nobody could ever take it over."""
+    wrong = duties.c.owner.is_not(None) != duties.c.lease_until.is_not(None)
+    for row in await connection.execute(select(duties.c.name, duties.c.owner).where(wrong)):
+        said = f"duty {row.name} is held by {row.owner or 'nobody'}, and its lease says otherwise"
+        yield Finding("duty_without_lease", (row.name,), said, _DEFECT)
 
 
 async def _slices(connection: AsyncConnection, query: Select[Any], table: Table) -> AsyncIterator[Sequence[Row[Any]]]:

@@ -318,6 +318,16 @@ async def test_an_incident_that_opens_again_in_the_middle_keeps_what_is_left(cas
     assert await case.counts() == before
 
 
+async def test_between_any_two_transactions_the_store_is_good(case: Case, url: str) -> None:
+    async with case.store.begin(Tx.OPERATE) as tx:
+        old = await past(tx, alerts=2)
+    gone = 1
+    while gone:
+        async with case.store.begin(Tx.RETAIN) as tx:
+            gone = await retention.fold(tx, old.incident, before=T0 - 90 * DAY, now=T0, limit=1)
+        assert await broken_rules(url) == []
+
+
 async def test_no_transaction_removes_more_than_a_few_rows(case: Case) -> None:
     async with case.store.begin(Tx.OPERATE) as tx:
         old = await past(tx, alerts=450)

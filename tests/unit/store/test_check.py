@@ -162,6 +162,7 @@ BROKEN = {
     "two_runs_on_a_target": "UPDATE runs SET target = '{store_target}', state = 'ready' WHERE id = '{waiting}'",
     "exclusive_lock_shared": "INSERT INTO locks SELECT scope, '{waiting}', 0, taken_at FROM locks WHERE exclusive",
     "runs_overlap": "UPDATE runs SET ended_at = 9000000000000000 WHERE id = '{ended}'",
+    "duty_without_lease": "INSERT INTO duties VALUES ('courier', 'own_1', NULL, 1)",
     "two_answers": "INSERT INTO decisions SELECT 'dec_2', episode_id, incident_id, playbook, revision, mode, verdict, kind, target,"
     " reasons, plan, answer_hash, times, decided_at, confirmed_at, decide_again_at, run_id, current FROM decisions",
 }
@@ -169,7 +170,14 @@ BROKEN = {
 
 BROKEN_ANYWHERE = {
     rule: BROKEN[rule]
-    for rule in ("claim_without_lease", "change_without_lock", "run_not_in_ledger", "step_left_begun", "message_state")
+    for rule in (
+        "claim_without_lease",
+        "change_without_lock",
+        "run_not_in_ledger",
+        "step_left_begun",
+        "message_state",
+        "duty_without_lease",
+    )
 } | {"alert_of_closed_incident": "UPDATE incidents SET state = 'closed', closed_at = 1 WHERE id = '{incident}'"}
 """Without breaking what the database itself refuses."""
 
