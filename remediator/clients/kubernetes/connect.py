@@ -1,7 +1,6 @@
 """From settings to a connected client: kubeconfig or service account, TLS, and our own guarded session."""
 
 import asyncio
-import importlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from yarl import URL
 
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.client import KubernetesClient
+from remediator.clients.kubernetes.library import load
 from remediator.clients.transport import Probe, Rules, is_loopback, no_probe, open_session
 from remediator.clock import Clock
 from remediator.errors import ConfigError
@@ -30,8 +30,8 @@ async def connect(
     Raises:
         ConfigError: the kubeconfig or service account cannot be used, or names an address that ``loopback_only`` refuses.
     """
-    # The import takes a second of processor time: not on the event loop.
-    library = await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio")
+    # The import takes some tenths of a second: not on the event loop.
+    library = await asyncio.to_thread(load)
     configuration = library.client.Configuration()
     place = f"clusters.{name}"
     try:
