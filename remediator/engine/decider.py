@@ -36,6 +36,8 @@ _FARTHEST = 1_024
 """How far down the list of what is due it looks for episodes that have a place to be looked at."""
 _POLL_S = 5.0
 """The slow poll is the truth; wake-ups are hints (engine.md 7)."""
+_READ_EVERY_S = 0.1
+"""What is due is read so often at most while only single places come free (``Surveying.has_room``)."""
 _POLL_WHILE_LOOKING_S = 1.0
 """While a cluster lets itself be waited for, others become due."""
 
@@ -82,7 +84,7 @@ class Decider:
         return decided
 
     async def _until_nothing_is_due(self, surveying: Surveying) -> int:
-        decided = 0
+        decided, begun, read_at = 0, 0, -_READ_EVERY_S
         while True:
             cases = surveying.take(self._clock.now(), _BATCH)
             if cases:
@@ -90,11 +92,13 @@ class Decider:
                 surveying.give_back(left)
                 decided += len(cases) - len(left)
             decided += await self._tell_notices()
-            begun = await self._begin_with_what_is_due(surveying)
+            if surveying.has_room or self._clock.boottime() - read_at >= _READ_EVERY_S:
+                read_at = self._clock.boottime()
+                begun = await self._begin_with_what_is_due(surveying)
             if not begun and not surveying.in_hand:
                 return decided
             if not surveying.ready:
-                await self._wakeup.wait(self._clock, _POLL_WHILE_LOOKING_S)
+                await self._wakeup.wait(self._clock, _POLL_WHILE_LOOKING_S if surveying.has_room else _READ_EVERY_S)
 
     async def _begin_with_what_is_due(self, surveying: Surveying) -> int:
         """Looks further down the list only while all that stands above waits for a place (a cluster that does not answer)."""

@@ -16,6 +16,8 @@ _PLACES = 16
 """Episodes of one cluster that ask the world at once; more would crowd out the runs."""
 _KEPT = 4
 """Of these, places that only critical and high alerts take: the others may all stand before a cluster that does not answer."""
+_WORTH_READING = 4
+"""So many places must have come free before what is due is read again, unless nothing is looked at or some time has passed."""
 _WAITING = 256
 """Cases that wait to be recorded; while there are more, nothing is looked at: it would be old when its turn comes."""
 
@@ -45,6 +47,7 @@ class Surveying:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._taken: Counter[str] = Counter()
         self._ready: dict[str, Case] = {}
+        self._freed = 0
         self._failure: StoreUnavailableError | None = None
 
     @property
@@ -57,9 +60,14 @@ class Surveying:
         """Episodes that are being looked at or wait to be recorded."""
         return len(self._tasks) + len(self._ready)
 
+    @property
+    def has_room(self) -> bool:
+        """Is it worth while to read what is due? Not for every single place that comes free: the list is long in a storm."""
+        return self._freed >= _WORTH_READING or not self._tasks
+
     def start(self, due: Sequence[EpisodeRow]) -> int:
         """Begin with those that have a place, in this order. Returns how many; the others stay due."""
-        begun = 0
+        begun = self._freed = 0
         for episode in due:
             if len(self._ready) >= _WAITING:
                 break
@@ -110,4 +118,5 @@ class Surveying:
         finally:
             del self._tasks[episode.id]
             self._taken[place] -= 1
+            self._freed += 1
             self._on_seen()
