@@ -1,1 +1,1 @@
-"""What the claims about speed rest on. Each module is run by itself: ``python -m benchmarks.<name>``."""
+"""What the claims about speed rest on: ``python -m benchmarks``, or one by itself with ``--only``."""

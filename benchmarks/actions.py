@@ -14,6 +14,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.frame import QUICK, Aim, Process, Row, Scale
 from remediator.actions import action_named
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.transport import WritePermit, permit
@@ -33,6 +35,7 @@ from tests.support.served import Served
 from tests.support.service import TOKEN, body, firing
 
 AT_ONCE = 64
+_AIM = 4.0
 API_TOKEN = "benchmark-throwaway-token"
 PLAYBOOK = """
 apiVersion: remediator.dev/v1beta1
@@ -79,6 +82,20 @@ def main() -> None:
         arguments.json.write_text(json.dumps(asdict(result), indent=2) + "\n")
 
 
+def rows(scale: Scale) -> Iterator[Row]:
+    """Of some hundred and of a thousand restarts. Not in a quick run: setting up takes minutes."""
+    if scale is QUICK:
+        yield Row("actions", {}, {}, note="not run: takes minutes; python -m benchmarks --only actions")
+        return
+    for count in (200, 1_000):
+        result = asyncio.run(measured(count))
+        figures = {name: value for name, value in asdict(result).items() if isinstance(value, float)}
+        del figures["ratio"]
+        aim = Aim(f"at most {_AIM} times", result.ratio <= _AIM)
+        case: dict[str, str | int] = {"workloads": count, "verified": result.verified}
+        yield Row("actions", case, figures, "the bare client and the cluster", result.ratio, aim)
+
+
 async def measured(count: int) -> Result:
     """Set up, the floor, then remediator."""
     owner = shared.Owner()
@@ -116,7 +133,8 @@ async def _measure(stage: RealStage, directory: Path, count: int) -> Result:
     try:
         alerts = [firing(namespace=stage.namespace, deployment=name) for name in names]
         before = len(await stage.audit())
-        cpu_before = _cpu_s(served.pid)
+        process = Process(served.pid)
+        cpu_before = process.cpu_s()
         began = time.perf_counter()
         async with (
             aiohttp.ClientSession() as session,
@@ -129,7 +147,7 @@ async def _measure(stage: RealStage, directory: Path, count: int) -> Result:
             assert answer.status == 200, await answer.text()
         runs = await _ended(served, count)
         took_s = time.perf_counter() - began
-        cpu_s, peak = _cpu_s(served.pid) - cpu_before, _peak_mib(served.pid)
+        cpu_s, peak = process.cpu_s() - cpu_before, process.peak_mib()
     finally:
         await served.end()
     requests = len(await stage.audit()) - before
@@ -195,16 +213,6 @@ async def _ended(served: Served, count: int) -> list[dict[str, Any]]:
 
 def _span_s(run: dict[str, Any]) -> float:
     return (datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["created_at"])).total_seconds()
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def _peak_mib(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def _settings(stage: RealStage, directory: Path, kubeconfig: Path, count: int) -> dict[str, Any]:

@@ -13,21 +13,21 @@ import argparse
 import asyncio
 import json
 import platform
-import secrets
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.databases import fresh_database, postgresql
+from benchmarks.frame import Aim, Row, Scale
 from benchmarks.load import load
 from benchmarks.servers import FLOORS, Served, serving
-from tests.support.database_server import DatabaseServer, binaries
+from tests.support.database_server import DatabaseServer
 
 SHAPES = tuple(
     (connections, alerts)
@@ -36,6 +36,8 @@ SHAPES = tuple(
     if connections * alerts < 100_000  # 200 MB of bodies at once: more than the door holds, it answers 503 then
 )
 AIM = (64, 1)
+_AIM = 0.5
+"""Of the bare handler's rate, in that shape."""
 SQLITE, POSTGRESQL = "remediator", "remediator on PostgreSQL"
 
 
@@ -78,27 +80,27 @@ def main() -> None:
         )
 
 
+def rows(scale: Scale) -> Iterator[Row]:
+    """Ours on SQLite and PostgreSQL beside the bare handler, one a shape of load."""
+    shapes, rounds, seconds = scale.of(quick=((AIM,), 1, 0.5), full=(SHAPES, 3, 1.5))
+    for result in measure_all(shapes, rounds=rounds, seconds=seconds, uvloop=False):
+        shape = (result["connections"], result["alerts_per_body"])
+        for kind in (SQLITE, POSTGRESQL):
+            if kind in result["servers"]:
+                ratio = result["to_bare"][kind]["median"]
+                aim = Aim(f"at least {_AIM}", ratio >= _AIM) if (kind, shape) == (SQLITE, AIM) else None
+                case: dict[str, str | int] = {"store": "sqlite" if kind == SQLITE else "postgresql"}
+                case |= {"connections": shape[0], "alerts a body": shape[1]}
+                yield Row("intake", case, result["servers"][kind], "a handler that answers 200", ratio, aim)
+
+
 def measure_all(
     shapes: Sequence[tuple[int, int]], *, rounds: int, seconds: float, uvloop: bool
 ) -> list[dict[str, Any]]:
     """Every shape of load: connections, and alerts of a body."""
     with ExitStack() as started:
-        database = started.enter_context(a_database_server())
+        database = started.enter_context(postgresql())
         return [measure(*shape, rounds=rounds, seconds=seconds, uvloop=uvloop, database=database) for shape in shapes]
-
-
-@contextmanager
-def a_database_server() -> Iterator[DatabaseServer | None]:
-    """PostgreSQL as it is when it comes, with its commits on the disk; None where this machine has none."""
-    if (folder := binaries()) is None:
-        yield None
-        return
-    server = DatabaseServer(folder, durable=True)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 def measure(
@@ -108,7 +110,7 @@ def measure(
     stores: dict[str, str | None] = dict.fromkeys(FLOORS if (connections, alerts) == AIM else FLOORS[:1])
     stores[SQLITE] = None
     if database is not None:
-        stores[POSTGRESQL] = asyncio.run(a_database(database))
+        stores[POSTGRESQL] = asyncio.run(fresh_database(database))
     series = {kind: Series() for kind in stores}
     with ExitStack() as started:
         servers = {
@@ -127,17 +129,6 @@ def measure(
         "to_bare": {kind: ratios(one.rates, bare.rates) for kind, one in series.items() if kind != "bare"},
         "to_bare_cpu": {kind: ratios(one.cpu_us, bare.cpu_us) for kind, one in series.items() if kind != "bare"},
     }
-
-
-async def a_database(server: DatabaseServer) -> str:
-    """The URL of a fresh one."""
-    name = f"intake_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(server.url())
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
-    finally:
-        await connection.close()
-    return server.url(name)
 
 
 def one_round(series: Series, server: Served, connections: int, alerts: int, seconds: float) -> None:

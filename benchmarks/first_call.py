@@ -1,0 +1,75 @@
+"""From the webhook to the first call that changes something, with ``settle: 0s``: idle, and while alerts pour in.
+
+The floor is what the bare client needs to read and restart a Deployment.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks import bare
+from benchmarks.frame import Aim, Row, Scale, percentile
+from benchmarks.load import load
+from benchmarks.polling import until
+from benchmarks.stage import Past, Stage, stage
+from benchmarks.world import Cluster, cluster
+
+_AIM_MS = 100.0
+_CONNECTIONS = 4
+_BETWEEN_S = 0.2
+
+
+def rows(scale: Scale) -> Iterator[Row]:
+    """One a load and a length of history."""
+    count = scale.of(quick=5, full=200)
+    with cluster() as world:
+        floor = asyncio.run(bare.restarted(world, world.deploy("floor", count + 1), at_once=1)).latencies_s
+        for past in scale.of(quick=(0,), full=(0, 10_000, 100_000, 1_000_000), soak=(0, 1_000_000, 10_000_000)):
+            for loaded in (False, True):
+                took = asyncio.run(_measured(world, f"first-{past}-{int(loaded)}", count, Past(rows=past), loaded))
+                p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
+                case: dict[str, str | int] = {"load": "alerts pour in" if loaded else "idle", "history": past}
+                aim = None if loaded else Aim(f"p99 below {_AIM_MS:.0f} ms", p99 * 1e3 < _AIM_MS)
+                figures = {"p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3}
+                yield Row("first call", case, figures, "the bare client", p50 / percentile(floor, 0.5), aim)
+
+
+async def _measured(world: Cluster, prefix: str, count: int, past: Past, loaded: bool) -> list[float]:
+    names = world.deploy(prefix, count + 1)
+    async with stage(world, past=past) as on:
+        await _one(on, names[-1], 1)
+        with _pouring(on.replicas[0].port, loaded):
+            sent = {}
+            for number, name in enumerate(names[:-1]):
+                sent[name] = time.time()
+                await _one(on, name, number + 2)
+        writes = world.writes()
+        return [writes[name] - at for name, at in sent.items()]
+
+
+async def _one(on: Stage, name: str, calls: int) -> None:
+    """One alert, and its first call; the next one finds a service that only waits for rollouts."""
+    await on.alert(name)
+    await until(lambda: on.metric("remediator_alert_to_first_call_seconds_count"), calls)
+    await asyncio.sleep(_BETWEEN_S)
+
+
+@contextmanager
+def _pouring(port: int, loaded: bool) -> Iterator[None]:
+    """New alerts that match nothing, from another process, as fast as the answers come."""
+    if not loaded:
+        yield
+        return
+    process = multiprocessing.get_context("spawn").Process(target=_pour, args=(port,), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def _pour(port: int) -> None:
+    asyncio.run(load(port, _CONNECTIONS, 1, 3_600.0))
