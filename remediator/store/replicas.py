@@ -40,9 +40,11 @@ _COLUMNS = tuple(replicas.c[name] for name in ReplicaRow.__slots__)
 
 
 async def beat(tx: AsyncConnection, card: Card, *, now: datetime, lease_until: datetime) -> None:
-    """It lives, and this is what it says of itself now."""
+    """It lives, and this is what it says of itself now. Which set it has is ``has_set``'s to change: a heartbeat that was on its way
+    meanwhile must not put an older one in its place."""
     said = asdict(card) | {"seen_at": now, "lease_until": lease_until}
     statement = insert(replicas).values(**said, started_at=now)
+    del said["set_hash"]
     await tx.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
 
 
