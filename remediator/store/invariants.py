@@ -10,7 +10,7 @@ from datetime import datetime
 
 from remediator.targets import Target
 
-_REPORT = "Keep a copy of the store and report it: this is a defect of remediator, or rows were changed by hand"
+REPORT = "Keep a copy of the store and report it: this is a defect of remediator, or rows were changed by hand"
 _HOLDING = frozenset({"running", "waiting", "needs_person"})
 """States in which a run may hold locks (S18)."""
 _SETTLED = frozenset({"verified", "informed", "refuted", "overtaken"})
@@ -112,7 +112,7 @@ def of_run(run: RunFacts, now: datetime) -> Iterator[Finding]:
     yield from _waits(run)
     if run.state == "ended" and run.begun and run.outcome in _SETTLED:
         text = f"run {run.id} ended {run.outcome}, and nobody looked whether {', '.join(run.begun)} happened"
-        yield Finding("step_left_begun", (run.id, *run.begun), text, f"Look at {run.target} by hand. {_REPORT}")
+        yield Finding("step_left_begun", (run.id, *run.begun), text, f"Look at {run.target} by hand. {REPORT}")
 
 
 def _claim(run: RunFacts) -> Iterator[Finding]:
@@ -120,16 +120,16 @@ def _claim(run: RunFacts) -> Iterator[Finding]:
         text = f"run {run.id} is {run.state} with owner {run.owner or 'nobody'} and " + (
             "no lease: nobody will take it over" if run.lease_until is None else "a lease of nobody"
         )
-        remedy = "Restart remediator, which takes claims back (on SQLite). " + _REPORT
+        remedy = "Restart remediator, which takes claims back (on SQLite). " + REPORT
         yield Finding("claim_without_lease", (run.id,), text, remedy)
     if run.state == "ended" and run.owner is not None:
-        yield Finding("ended_run_claimed", (run.id,), f"run {run.id} has ended and is claimed by {run.owner}", _REPORT)
+        yield Finding("ended_run_claimed", (run.id,), f"run {run.id} has ended and is claimed by {run.owner}", REPORT)
 
 
 def _locks(run: RunFacts, now: datetime) -> Iterator[Finding]:
     if run.locks and run.state not in _HOLDING:
         text = f"run {run.id} is {run.state} and holds {', '.join(run.locks)}: other runs wait for nothing"
-        yield Finding("lock_without_a_run", (run.id, *run.locks), text, _REPORT)
+        yield Finding("lock_without_a_run", (run.id, *run.locks), text, REPORT)
     elif run.locks and run.deadline_at < now:
         text = f"run {run.id} holds {', '.join(run.locks)} past its deadline {run.deadline_at:%Y-%m-%d %H:%M:%S}Z"
         if run.state == "needs_person":
@@ -139,7 +139,7 @@ def _locks(run: RunFacts, now: datetime) -> Iterator[Finding]:
         yield Finding("lock_past_deadline", (run.id, *run.locks), text, remedy)
     if run.changed and run.state in _HOLDING and not run.locks:
         text = f"run {run.id} has changed {run.target}, is {run.state} and holds no lock: another run may interfere"
-        yield Finding("change_without_lock", (run.id,), text, f"remediator pause --target {run.target}. {_REPORT}")
+        yield Finding("change_without_lock", (run.id,), text, f"remediator pause --target {run.target}. {REPORT}")
 
 
 def _ledger(run: RunFacts) -> Iterator[Finding]:
@@ -148,18 +148,18 @@ def _ledger(run: RunFacts) -> Iterator[Finding]:
     if run.entry is None:
         if counted:
             text = f"run {run.id} of {run.playbook} on {run.target} is not in the ledger: its limits count too few"
-            yield Finding("run_not_in_ledger", (run.id,), text, _REPORT)
+            yield Finding("run_not_in_ledger", (run.id,), text, REPORT)
         return
     if not counted:
         text = f"the ledger counts run {run.id}, which began nothing: its limits count too many"
-        yield Finding("ledger_counts_nothing", (run.id,), text, _REPORT)
+        yield Finding("ledger_counts_nothing", (run.id,), text, REPORT)
         return
     expected = Entry(
         run.mode, run.playbook, Target.parse(run.target).counted, run.outcome if run.state == "ended" else None
     )
     if run.entry != expected:
         text = f"the ledger has {run.entry} for run {run.id}, which is {expected}"
-        yield Finding("ledger_differs", (run.id,), text, _REPORT)
+        yield Finding("ledger_differs", (run.id,), text, REPORT)
 
 
 def _waits(run: RunFacts) -> Iterator[Finding]:
@@ -167,32 +167,32 @@ def _waits(run: RunFacts) -> Iterator[Finding]:
     if run.state == "ended":
         if run.ended_at is None or run.outcome is None:
             text = f"run {run.id} has ended, and nobody wrote down when or how"
-            yield Finding("ended_run_without_outcome", (run.id,), text, _REPORT)
+            yield Finding("ended_run_without_outcome", (run.id,), text, REPORT)
         if run.unanswered:
             text = f"run {run.id} has ended and its approval request is still open"
-            yield Finding("request_without_a_run", (run.id,), text, _REPORT)
+            yield Finding("request_without_a_run", (run.id,), text, REPORT)
         return
     if run.ended_at is not None:
         text = f"run {run.id} is {run.state} with an end in its row"
-        yield Finding("run_in_hand_with_an_end", (run.id,), text, _REPORT)
+        yield Finding("run_in_hand_with_an_end", (run.id,), text, REPORT)
     if run.state == "needs_person":
         if not run.asks:
             text = f"run {run.id} needs a person and asks nothing"
-            yield Finding("asks_nothing", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {_REPORT}")
+            yield Finding("asks_nothing", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {REPORT}")
         return
     if run.owner is None and run.wake_at is None:
         text = f"run {run.id} is {run.state} and nothing will ever wake it"
-        yield Finding("run_never_wakes", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {_REPORT}")
+        yield Finding("run_never_wakes", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {REPORT}")
     if run.state == "approval" and not run.requested:
         text = f"run {run.id} waits for approval and nobody was asked"
-        yield Finding("run_without_request", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {_REPORT}")
+        yield Finding("run_without_request", (run.id,), text, f"remediator cancel {run.id} --reason '...'. {REPORT}")
 
 
 def of_alert(alert: AlertFacts) -> Iterator[Finding]:
     """No alert is forgotten (S5), and the newest episode of an alert is the open one (S2)."""
     if not alert.latest:
         text = f"episode {alert.id} is open and not the newest of its alert"
-        yield Finding("two_open_episodes", (alert.id,), text, _REPORT)
+        yield Finding("two_open_episodes", (alert.id,), text, REPORT)
     if alert.decide_again_at is not None or alert.heartbeat:
         return
     if alert.incident_id is not None and not alert.incident_open:
@@ -205,7 +205,7 @@ def of_alert(alert: AlertFacts) -> Iterator[Finding]:
         yield Finding("alert_forgotten", (alert.id, *_ids(alert.incident_id)), text, _DECIDE_AGAIN)
 
 
-_DECIDE_AGAIN = f"Restart remediator, which decides every open alert again. {_REPORT}"
+_DECIDE_AGAIN = f"Restart remediator, which decides every open alert again. {REPORT}"
 
 
 def _ids(*of: str | None) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def of_incident(incident: IncidentFacts) -> Iterator[Finding]:
     """An open incident has something that can end it (S35)."""
     if incident.look_again_at is None and not incident.unclosed and not incident.run_in_hand:
         text = f"incident {incident.id} is open without an open alert or a run, and nobody judges it again"
-        yield Finding("incident_never_closes", (incident.id,), text, _REPORT)
+        yield Finding("incident_never_closes", (incident.id,), text, REPORT)
 
 
 def begun_again_without_a_look(events: Sequence[tuple[str, str]]) -> bool:
