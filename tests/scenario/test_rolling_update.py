@@ -30,6 +30,10 @@ async def world() -> AsyncIterator[World]:
         yield made
 
 
+def restarts(world: World) -> dict[str, int]:
+    return {name: len(world.kubernetes.changes("deployments", "shop", name, "spec.template")) for name in SERVICES}
+
+
 class Replicas:
     """What a Service of Kubernetes leads to: those that are ready."""
 
@@ -48,6 +52,7 @@ class Replicas:
         document = yaml.safe_load((folder / "remediator.yaml").read_text())
         document["store"] = {"url": self._url}
         document["replica"] = folder.name
+        document["timings"]["takeover"] = "500ms"
         served = Served(folder, document, API_TOKEN)
         await served.start()
         self.serving.append(served)
@@ -97,7 +102,8 @@ async def replicas(world: World, tmp_path: Path, database_url: str) -> AsyncIter
 
 
 async def test_nothing_is_lost_or_done_twice_while_every_replica_is_replaced(world: World, replicas: Replicas) -> None:
-    await asyncio.gather(replicas.add(), replicas.add())
+    await replicas.add()
+    await replicas.add()
     for first, second in zip(SERVICES[::2], SERVICES[1::2], strict=True):
         await replicas.send(firing(namespace="shop", deployment=first))
         await replicas.add()
@@ -106,6 +112,24 @@ async def test_nothing_is_lost_or_done_twice_while_every_replica_is_replaced(wor
 
     runs = await replicas.ended(len(SERVICES))
     assert sorted(run["outcome"] for run in runs) == ["verified"] * len(SERVICES)
-    made = {name: len(world.kubernetes.changes("deployments", "shop", name, "spec.template")) for name in SERVICES}
-    assert made == dict.fromkeys(SERVICES, 1)
+    assert restarts(world) == dict.fromkeys(SERVICES, 1)
     assert world.pagerduty.incidents() == []
+
+
+async def test_when_the_replica_that_decides_and_acts_is_killed_the_other_goes_on(
+    world: World, replicas: Replicas
+) -> None:
+    await replicas.add()
+    first = replicas.serving[0]
+    await replicas.add()
+    world.kubernetes.faults.add(match="PATCH /apis/*", kind="late_answer 0.5", times=1)
+    await replicas.send(firing(namespace="shop", deployment=SERVICES[0]))
+    async with asyncio.timeout(20):
+        while restarts(world)[SERVICES[0]] == 0:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+    await first.kill()
+    replicas.serving.remove(first)
+    await replicas.send(firing(namespace="shop", deployment=SERVICES[1]))
+    runs = await replicas.ended(2)
+    assert [run["outcome"] for run in runs] == ["verified"] * 2
+    assert restarts(world) == {SERVICES[0]: 1, SERVICES[1]: 1, SERVICES[2]: 0, SERVICES[3]: 0}
