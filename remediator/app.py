@@ -149,7 +149,15 @@ class App:
         metrics.set_mode(settings.mode)
         self._store = store = await self._open_store()
         length = settings.timings.lease
-        clock_watch = ClockWatch(store=store, clock=clock, machine=self._machine, metrics=metrics, lease=length)
+        clock_watch = ClockWatch(
+            store=store,
+            clock=clock,
+            machine=self._machine,
+            metrics=metrics,
+            lease=length,
+            replica=self._owner,
+            keeps=lambda: clock_duty.held,
+        )
         await clock_watch.begin()
         await settle_mode(
             store, card=self._card(), lease_until=clock.now() + length, change_mode=self._change_mode, now=clock.now()

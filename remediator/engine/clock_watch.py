@@ -2,10 +2,11 @@
 
 The reference is the machine's wall clock where one process has the store, and the database's clock where several share it: then a
 replica whose own clock steps is not disturbed at all. A step is held back until the store is moved, so leases, waits and holds never
-see it. A replica that alone finds a step (its machine stood still, its time since boot too) is told by nobody, and after a while takes
-over the reference without moving what is right for all others.
+see it. A replica that alone finds a step, because its machine stood still with its time since boot, finds the heartbeats of others ahead
+of its time: then it takes over the reference without moving what is right for all of them.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -19,6 +20,8 @@ from remediator.store import clock_steps, replicas
 from remediator.store.database import Store, Tx
 
 _EVERY_S = 1.0
+_AHEAD = timedelta(seconds=1)
+"""A heartbeat so far in the future was written by a replica that goes by another time than this one."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,14 +30,24 @@ class ClockWatch:
     """On every replica."""
 
     def __init__(
-        self, *, store: Store, clock: DisciplinedClock, machine: Clock, metrics: Metrics, lease: timedelta
+        self,
+        *,
+        store: Store,
+        clock: DisciplinedClock,
+        machine: Clock,
+        metrics: Metrics,
+        lease: timedelta,
+        replica: str,
+        keeps: Callable[[], bool],
     ) -> None:
+        """``replica`` is this one's id; ``keeps``: has it got the duty to move the store?"""
         self._store = store
         self._clock = clock
         self._machine = machine
         self._metrics = metrics
         self._lease_s = lease.total_seconds()
-        self._alone_since: float | None = None
+        self._replica = replica
+        self._keeps = keeps
         self.moved = 0
         """By how many steps the store was moved, as far as this replica's time has followed."""
         self.stepped = Wakeup()
@@ -49,10 +62,9 @@ class ClockWatch:
         Raises:
             StoreUnavailableError: the store cannot be used.
         """
-        asked_at = self._clock.boottime()
         async with self._store.read() as connection:
-            reference = await self._store.now(connection, self._machine)
-            self._clock.start_at(reference, asked_at)
+            asked_at = self._clock.boottime()
+            self._clock.start_at(await self._store.now(connection, self._machine), asked_at)
             self.moved = await clock_steps.count(connection)
             seen_at = await replicas.last_seen_at(connection)
         if seen_at is None or seen_at - self._clock.now() <= STEP:
@@ -85,36 +97,28 @@ class ClockWatch:
         Raises:
             StoreUnavailableError: the database's clock cannot be read.
         """
-        asked_at = self._clock.boottime()
         if not self._store.shared:
-            step = self._clock.observe(self._machine.now(), asked_at)
-        else:
-            async with self._store.read() as connection:
-                reference = await self._store.now(connection, self._machine)
-            step = self._clock.observe(reference, asked_at)
-        if not step:
-            self._alone_since = None
+            asked_at = self._clock.boottime()
+            if self._clock.observe(self._machine.now(), asked_at):
+                self.stepped()
+            return
+        async with self._store.read() as connection:
+            asked_at = self._clock.boottime()
+            step = self._clock.observe(await self._store.now(connection, self._machine), asked_at)
+            steps = await clock_steps.count(connection)
+            others_at = await replicas.last_seen_at(connection, without=self._replica) if step else None
+        if not step:  # the others may have gone there and back, or seen a step where this one saw a correction
+            self.moved = max(self.moved, steps)
             return
         self.stepped()
-        if self._store.shared:
-            await self._follow(step)
-
-    async def _follow(self, step: timedelta) -> None:
-        async with self._store.read() as connection:
-            steps = await clock_steps.count(connection)
-        if self._alone_since is None:
-            self._alone_since = self._clock.boottime()
-        alone_s = self._clock.boottime() - self._alone_since
-        if steps == self.moved and alone_s < 2 * self._lease_s:
-            return
-        if self._clock.step == step:
+        alone = step > timedelta(0) and others_at is not None and others_at - self._clock.now() > _AHEAD
+        if self._clock.step == step and (steps > self.moved or (alone and not self._keeps())):
             self._clock.adopt(step)
             self.followed(step, steps)
 
     def followed(self, step: timedelta, steps: int) -> None:
         """This replica's time is that of a store that was moved by so many steps."""
-        self.moved = steps
-        self._alone_since = None
+        self.moved = max(self.moved, steps)
         direction = "forward" if step > timedelta(0) else "backward"
         self._metrics.clock_steps.labels(direction=direction).inc()
         log.warning("clock_stepped", step_s=step.total_seconds())

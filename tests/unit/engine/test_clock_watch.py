@@ -61,9 +61,9 @@ class Shared:
 
 
 class Replica:
-    """Its machine's clock, its disciplined one, and the two that keep it. ``store`` None: it is alone with ``alone``."""
+    """Its machine's clock, its disciplined one, and the two that keep it."""
 
-    def __init__(self, store: Shared | Store, machine: ManualClock) -> None:
+    def __init__(self, store: Shared | Store, machine: ManualClock, *, keeps: bool = False) -> None:
         self.machine = machine
         self.clock = DisciplinedClock(machine, steady_after=timedelta(seconds=STEADY_AFTER_S))
         self.metrics = Metrics()
@@ -73,6 +73,8 @@ class Replica:
             machine=machine,
             metrics=self.metrics,
             lease=LEASE,
+            replica="own_2",
+            keeps=lambda: keeps,
         )
         self.keeper = ClockKeeper(store=store, clock=self.clock, watch=self.watch, settle=SETTLE)
 
@@ -234,6 +236,26 @@ async def test_a_replica_that_has_not_followed_yet_neither_decides_nor_claims(st
         assert (await fitness.in_mode(connection), await fitness.in_all(connection)) == (None, None)
 
 
+async def test_a_replica_that_missed_a_step_there_and_back_is_not_behind_for_ever(store: Store) -> None:
+    shared = Shared(store, server := ManualClock())
+    one, two = Replica(shared, ManualClock()), Replica(shared, ManualClock())
+    for replica in (one, two):
+        await replica.watch.begin()
+    for step in (HOURS, -HOURS):
+        server.step(step)
+        await one.watch.look()
+        await one.keeper.keep()
+    assert (one.watch.moved, two.watch.moved) == (2, 0)
+    await two.watch.look()
+    assert two.watch.moved == 2
+    assert two.clock.now() == T0
+    run_id = await run.admit(store, await run.episode(store))
+    server.step(HOURS)
+    await two.watch.look()
+    await two.keeper.keep()
+    assert await wake_at(store, run_id) == T0 + HOURS
+
+
 async def test_a_replica_that_sees_the_step_late_does_not_move_the_store_again(store: Store) -> None:
     run_id = await run.admit(store, await run.episode(store))
     shared = Shared(store, server := ManualClock())
@@ -270,20 +292,30 @@ async def test_a_machine_that_stood_still_takes_over_the_time_of_the_others_with
     shared = Shared(store, server := ManualClock())
     stood_still = Replica(shared, ManualClock())
     await stood_still.watch.begin()
+    await seen(store, server.now())
     await server.advance(600)
     await stood_still.watch.look()
     assert stood_still.clock.steady_in() > 0, "it begins nothing"
-    for _ in range(59):
-        await stood_still.machine.advance(1)
-        await server.advance(1)
-        await stood_still.watch.look()
-    assert stood_still.clock.now() == T0 + timedelta(seconds=59)
-    for _ in range(2):
-        await stood_still.machine.advance(1)
-        await server.advance(1)
-        await stood_still.watch.look()
+    assert stood_still.clock.now() == T0, "nobody says whose clock it was"
+    await seen(store, server.now())
+    await stood_still.watch.look()
     assert stood_still.clock.now() == server.now()
     assert await wake_at(store, run_id) == T0
+    assert stood_still.clock.steady_in() > 0
+
+
+async def test_who_has_the_duty_moves_the_store_whatever_others_say(store: Store) -> None:
+    """A replica that has just started goes by the new time at once: no reason to believe that there was no step."""
+    run_id = await run.admit(store, await run.episode(store))
+    shared = Shared(store, server := ManualClock())
+    replica = Replica(shared, ManualClock(), keeps=True)
+    await replica.watch.begin()
+    server.step(HOURS)
+    await seen(store, server.now())
+    await replica.watch.look()
+    assert replica.clock.now() == T0
+    await replica.keeper.keep()
+    assert await wake_at(store, run_id) == T0 + HOURS
 
 
 async def seen(store: Store, at: datetime) -> None:
