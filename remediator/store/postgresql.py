@@ -94,14 +94,15 @@ class PostgresqlDatabase:
             yield
         except PoolTimeoutError as error:
             raise StoreUnavailableError("all connections for reading are busy") from error
-        # The last is what the driver says on a session that the server ended a moment ago.
         except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             said = _of_driver(error)
             state = getattr(said, "sqlstate", None) or ""
             ours = isinstance(said, asyncpg.DataError) or state.startswith(_OURS)
             if ours and state != _NO_PRIVILEGE:
                 raise
-            raise StoreUnavailableError(reason(said)) from error
+            # The driver's word for a session that the server ended a moment ago is about the driver.
+            lost = isinstance(said, asyncpg.InternalClientError)
+            raise StoreUnavailableError("the session was lost" if lost else reason(said)) from error
         except TimeoutError as error:
             raise StoreUnavailableError(f"no answer within {self._bounds.answer:g} s") from error
         except OSError as error:
