@@ -3,16 +3,16 @@
 import asyncio
 import signal
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 
 from remediator.engine.alarm import UNUSABLE_S
+from tests.chaos.servers import kept
 from tests.chaos.site import Site
 from tests.crash.databases import PostgresDatabase
 from tests.support.database_server import DatabaseServer
 
-CROWDED = {"max_connections": "40"}
-"""Settings of a server that a play can crowd."""
 _STAYS_S = 4.0
 
 
@@ -27,9 +27,9 @@ async def restarted(site: Site) -> None:
     server, _ = _own(site)
     for number in (signal.SIGINT, signal.SIGQUIT):
         await asyncio.sleep(site.chance.uniform(0.5, 1.5))
-        await asyncio.to_thread(server.stop, number)
+        await kept(partial(server.stop, number))
         await asyncio.sleep(site.chance.uniform(0.2, 2.0))
-        server.start()  # in this thread: the server ends with the thread that started it
+        await kept(server.start)
 
 
 async def sessions_ended(site: Site) -> None:
@@ -74,13 +74,13 @@ async def away_for_long(site: Site) -> None:
     pagerduty = site.world.pagerduty
     keys = {f"remediator/{replica.name}/store" for replica in site.replicas}
     await asyncio.sleep(site.chance.uniform(0.5, 1.5))
-    await asyncio.to_thread(server.stop, signal.SIGINT)
+    await kept(server.stop)
     await site.until(
         lambda: keys <= {incident.dedup_key for incident in pagerduty.paging()},
         "every replica tells people that it has no store",
         within_s=UNUSABLE_S + 30,
     )
-    server.start()
+    await kept(server.start)
     await site.until(
         lambda: not keys & {incident.dedup_key for incident in pagerduty.open()},
         "every replica takes its alarm back",

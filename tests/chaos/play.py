@@ -9,17 +9,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+import asyncpg
+
 from tests.chaos import claims
-from tests.chaos.database_trouble import CROWDED
 from tests.chaos.disturbances import Disturbance
 from tests.chaos.kinds import Kind
+from tests.chaos.servers import breakable
 from tests.chaos.site import ANSWERS_WITHIN_S, Site, built
 from tests.chaos.tcp_proxy import Network
 from tests.chaos.work import PLAYBOOKS, Work
 from tests.crash import verdict
 from tests.crash.databases import PostgresDatabase
 from tests.crash.nursery import Nursery
-from tests.support.database_server import DatabaseServer, own_server
+from tests.support.database_server import DatabaseServer
 
 _WITHIN_S = 170.0
 _FAIL_OVER_S = 2.5
@@ -35,7 +37,7 @@ async def play_kind(
         return await play(kind.disturb, directory / "play", nursery, seed=told, server=None)
     if kind.store == "postgresql":
         return await play(kind.disturb, directory / "play", nursery, seed=told, server=server)
-    with own_server(durable=True, settings=CROWDED) as own:
+    async with breakable() as own:
         return await play(kind.disturb, directory / "play", nursery, seed=told, server=own)
 
 
@@ -52,6 +54,7 @@ async def play(
         asyncio.timeout(_WITHIN_S),
         asyncio.TaskGroup() as group,
     ):
+        watching = group.create_task(site.watch_itself())
         for replica in site.replicas:
             group.create_task(replica.supervise())
         await site.all_serve()
@@ -68,6 +71,7 @@ async def play(
         await verdict.check(site, fixed=None)
         _check_replicas(site, on_postgres=postgres is not None)
         await asyncio.gather(*(replica.end() for replica in site.replicas))
+        watching.cancel()
         return _tally(site)
 
 
@@ -121,9 +125,15 @@ async def _database(server: DatabaseServer | None) -> AsyncIterator[PostgresData
         yield None
         return
     name = f"play_{secrets.token_hex(4)}"
-    with PostgresDatabase(server.url()).open() as maker:
-        maker.execute(f"CREATE DATABASE {name}")
+    await _do(server, f"CREATE DATABASE {name}")
     with PostgresDatabase(server.url(name)).open() as database:
         yield database
-    with PostgresDatabase(server.url()).open() as maker:
-        maker.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await _do(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _do(server: DatabaseServer, statement: str) -> None:
+    connection = await asyncpg.connect(server.url(), timeout=10, command_timeout=60)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

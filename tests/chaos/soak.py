@@ -24,7 +24,7 @@ from tests.support.database_server import DatabaseServer
 
 _MINUTES = float(os.environ.get("REMEDIATOR_SOAK_MINUTES", "60"))
 _SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
-_AT_ONCE = int(os.environ.get("REMEDIATOR_CRASH_AT_ONCE", "3"))
+_AT_ONCE = int(os.environ.get("REMEDIATOR_CRASH_AT_ONCE", "2"))
 _KILLS_A_ROUND = 24
 """Kills of the scenarios of tests/crash, on either store, in a round in which every kind is played once."""
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 _SEED = int(os.environ.get("REMEDIATOR_CRASH_SEED", "1"))
 _ONLY = os.environ.get("REMEDIATOR_CHAOS_ONLY")
-_AT_ONCE = 3
+_AT_ONCE = int(os.environ.get("REMEDIATOR_CRASH_AT_ONCE", "2"))
 
 
 @pytest.mark.real

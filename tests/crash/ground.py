@@ -12,7 +12,6 @@ from remediator.sandbox.world import World
 from tests.crash.databases import Database
 from tests.support.service import API_TOKEN, TOKEN, body
 
-LOOK_AGAIN_S = 0.03
 WITHIN_S = 45.0
 """A decision that lacked facts for a moment is made again after 30 s (S5)."""
 
@@ -20,12 +19,16 @@ WITHIN_S = 45.0
 class Ground:
     """One store on one world; the services on it are of those who inherit."""
 
-    def __init__(self, *, world: World, database: Database, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, *, world: World, database: Database, session: aiohttp.ClientSession, look_every_s: float = 0.03
+    ) -> None:
+        """``look_every_s``: how often somebody who waits looks, and sends again."""
         self.world = world
         self.database = database
         self.acknowledged: list[Mapping[str, Any]] = []
         """Alerts of webhooks that were answered 200."""
         self.session = session
+        self.look_every_s = look_every_s
         self.clock: Path | None = None
         """The file that steps the wall clock of the services (``stepped_clock``), where there is one."""
 
@@ -44,7 +47,7 @@ class Ground:
                         return answer.status
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(self.look_every_s)
 
     async def alert(self, *alerts: Mapping[str, Any], group_key: str = "{}:{}") -> None:
         """A webhook with these alerts, sent until it is acknowledged."""
@@ -63,10 +66,10 @@ class Ground:
                     assert answer.status in accepted, f"{path}: {answer.status} {await answer.text()}"
                     return
             except aiohttp.ClientConnectorError:
-                await asyncio.sleep(LOOK_AGAIN_S)
+                await asyncio.sleep(self.look_every_s)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 accepted = {200, 409}
-                await asyncio.sleep(LOOK_AGAIN_S)
+                await asyncio.sleep(self.look_every_s)
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """What the store says now, read beside the service; nothing while there is no such table yet."""
@@ -82,7 +85,7 @@ class Ground:
                         found = await found
                     if found:
                         return found
-                    await asyncio.sleep(LOOK_AGAIN_S)
+                    await asyncio.sleep(self.look_every_s)
         except TimeoutError:
             raise AssertionError(f"did not come true in {within_s:g} s: {what}") from None
 
