@@ -2,8 +2,8 @@
 
 The reference is the machine's wall clock where one process has the store, and the database's clock where several share it: then a
 replica whose own clock steps is not disturbed at all. A step is held back until the store is moved, so leases, waits and holds never
-see it. A replica that alone finds a step, because its machine stood still with its time since boot, finds the heartbeats of others ahead
-of its time: then it takes over the reference without moving what is right for all of them.
+see it. A replica whose machine stood still, its time since boot too, finds a step alone, and the others' heartbeats ahead of its own
+time: it takes over the reference without moving what is right for all of them.
 """
 
 from collections.abc import Callable
