@@ -72,7 +72,8 @@ class PostgresqlDatabase:
             with suppress(Exception):
                 await connection.rollback()
                 return
-        await _cut(connection)
+        if not connection.invalidated:
+            await connection.invalidate()
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
         """The server's clock, which is the same for all replicas."""
@@ -143,7 +144,7 @@ def writer(address: Address, bounds: Bounds) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
     )
-    _without_dead_ones(engine)
+    _see_to_ends(engine)
     return engine
 
 
@@ -158,7 +159,7 @@ def reader(address: Address, bounds: Bounds) -> AsyncEngine:
         max_overflow=_READ_POOL // 2,
         pool_timeout=bounds.answer,
     )
-    _without_dead_ones(engine)
+    _see_to_ends(engine)
     return engine
 
 
@@ -187,21 +188,21 @@ async def _connect(address: Address, bounds: Bounds, *, read_only: bool) -> Any:
         raise StoreUnavailableError(str(error)) from None
 
 
-async def _cut(connection: AsyncConnection) -> None:
-    if not connection.invalidated:
-        with suppress(Exception):
-            # At once: the driver's own orderly end would wait for a server that may say nothing any more.
-            (await connection.get_raw_connection()).driver_connection.terminate()  # type: ignore[union-attr]
-        await connection.invalidate()
+def _see_to_ends(engine: AsyncEngine) -> None:
+    """A connection whose loss has been seen is replaced before it is used: a restarted server costs no transaction.
 
-
-def _without_dead_ones(engine: AsyncEngine) -> None:
-    """A connection whose loss has been seen is replaced before it is used: a restarted server costs no transaction."""
+    One that is given back for good is cut. The driver's orderly end would wait for a server that may say nothing any more, one
+    connection after the other, while the process is to stop.
+    """
 
     @event.listens_for(engine.sync_engine, "checkout")
     def _checkout(dbapi: Any, _record: object, _proxy: object) -> None:
         if dbapi.driver_connection.is_closed():
             raise DisconnectionError
+
+    @event.listens_for(engine.sync_engine, "close")
+    def _close(dbapi: Any, _record: object) -> None:
+        dbapi.driver_connection.terminate()
 
 
 def _of_driver(error: BaseException) -> BaseException:

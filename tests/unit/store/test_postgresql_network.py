@@ -93,3 +93,13 @@ async def test_a_commit_whose_answer_was_lost_may_stand_and_doing_it_again_is_ri
             proxy.deaf, proxy.healed = False, True
             await write(store, 3)
             assert await value_in(other) == 3
+
+
+async def test_behind_a_silent_network_a_stop_is_not_held_up(database_url: str) -> None:
+    async with cut_off_at_will(database_url) as (store, proxy):
+        await put(store, 1)
+        await value_in(store)
+        async with store.begin(Tx.HEARTBEAT):
+            pass
+        proxy.becomes(Network.SILENT)
+        await asyncio.wait_for(store.close(), WITHIN_S)
