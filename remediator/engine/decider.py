@@ -28,8 +28,8 @@ from remediator.store.episodes import EpisodeRow
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 64
-"""Episodes recorded in one transaction: a storm shares the price of a commit."""
+_BATCH = 256
+"""Episodes recorded in one transaction at most: a storm shares the price of a commit, and of judging their incidents."""
 _LONGEST_S = 0.05
 """After so long no further decision joins a transaction: journal and heartbeats wait for its end."""
 _FARTHEST = 1_024
