@@ -38,10 +38,13 @@ GONE = {"alertname": "ServiceDown", "namespace": "shop", "deployment": "gone"}
 
 MEMORY_MB = 80.0
 """What a storm may take over the idle process; measured were 5 to 50."""
-ANSWER_S = 12.0
-"""The longest that an answer may take: two time-outs of a commit, and the reading."""
+ANSWER_S = 15.0
+"""The longest that an answer may take: after that Alertmanager's peers send it again. Two time-outs of a commit, and the reading."""
 STARVED_S = 1.0
-"""Heartbeats and journal writes: the 99th percentile of the wait for their turn. A third of the lease of these settings."""
+"""Heartbeats and journal writes: the 99th percentile of the wait for their turn, beside what the machine keeps from the process. A third
+of the lease of these settings."""
+STALLED_S = 1.0
+"""The event loop: the 99th percentile of its lag. Quiet machines show a tenth."""
 FIRST_CALL_S = 10.0
 """From a critical alert's delivery in the middle of the storm to its write in the cluster, where an idle process takes 0.3 s."""
 
@@ -140,7 +143,8 @@ async def test_a_storm_harms_neither_the_run_under_way_nor_what_comes_in_the_mid
         assert_answers(told)
         assert len(told.stored) == (1 if storm.same else storm.bodies * storm.alerts)
         assert more_mb <= MEMORY_MB
-        assert heartbeat_and_journal_p99(seen) <= STARVED_S
+        assert seen.quantile("remediator_loop_lag_seconds", 0.99) <= STALLED_S
+        assert heartbeat_and_journal_p99(seen) <= STARVED_S + seen.quantile("remediator_loop_lag_seconds", 1.0)
         await at.served.kill()
         stored = await at.stored()
         assert set(told.stored) <= stored
