@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from remediator.durations import Duration
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
-RunState = Literal["approval", "ready", "running", "waiting", "needs_person", "ended"]
+RunState = Literal["approval", "scheduled", "ready", "running", "waiting", "needs_person", "ended"]
 
 
 class _Given(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from remediator.store import runs
 from remediator.store.database import Tx
 from remediator.store.schema import episodes, incidents
 from remediator.web.endpoints import ENDPOINTS
@@ -232,3 +233,9 @@ async def test_explain_answers_for_every_playbook_and_writes_nothing(sat: Desk, 
     assert {guard["guard"]: guard["passes"] for guard in one["guards"]}["pause"] is True
     assert (await client.call("GET", "/incidents"))[1] == {"incidents": []}
     assert (await client.call("GET", "/decisions"))[1] == {"decisions": []}
+
+
+async def test_runs_are_listed_by_every_state_in_which_one_can_stand(client: ApiClient) -> None:
+    for state in (*runs.IN_HAND_STATES, "ended"):
+        status, answer = await client.call("GET", f"/runs?state={state}")
+        assert (status, answer) == (200, {"runs": []}), state
