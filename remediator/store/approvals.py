@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store.schema import approvals, runs
+
+_OF_RUN = select(approvals).where(approvals.c.run_id == bindparam("run"))
 
 
 async def request(
@@ -56,5 +58,5 @@ async def settle(tx: AsyncConnection, run_id: str, *, said: str, by: str, reason
 
 async def get(connection: AsyncConnection, run_id: str) -> dict[str, Any] | None:
     """The request of a run, or None."""
-    row = (await connection.execute(select(approvals).where(approvals.c.run_id == run_id))).first()
+    row = (await connection.execute(_OF_RUN, {"run": run_id})).first()
     return None if row is None else dict(row._mapping)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, Text, and_, select, type_coerce, update
+from sqlalchemy import Row, Text, and_, bindparam, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import RANKS, Severity
@@ -49,6 +49,7 @@ class EpisodeRow:
 
 
 COLUMNS = tuple(episodes.c[name] for name in EpisodeRow.__slots__)
+_ONE = select(*COLUMNS).where(episodes.c.id == bindparam("episode"))
 
 
 async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[EpisodeRow]:
@@ -90,7 +91,7 @@ async def next_due_at(connection: AsyncConnection) -> datetime | None:
 
 async def episode(connection: AsyncConnection, episode_id: str) -> EpisodeRow | None:
     """One episode, or None."""
-    row = (await connection.execute(select(*COLUMNS).where(episodes.c.id == episode_id))).first()
+    row = (await connection.execute(_ONE, {"episode": episode_id})).first()
     return None if row is None else EpisodeRow.of(row)
 
 

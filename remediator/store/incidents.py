@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import Severity
@@ -54,6 +54,15 @@ class IncidentRow:
 
 
 COLUMNS = tuple(incidents.c[name] for name in IncidentRow.__slots__)
+_ONE = select(*COLUMNS).where(incidents.c.id == bindparam("incident"))
+_OF_KEY = (
+    select(*COLUMNS)
+    .where(incidents.c.key == bindparam("key"))
+    .order_by(incidents.c.state.desc(), incidents.c.closed_at.desc())  # "open" sorts after "closed"
+    .limit(1)
+)
+_LAST_EVENT = select(func.max(timeline.c.id)).where(timeline.c.incident_id == bindparam("incident"))
+_ADD_EVENT = insert(timeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +119,7 @@ async def join(
     ``at`` is when the alert first came: ``opened_at`` is the earliest of them, also for a reopened incident, so that an alert
     that comes back is not given ``page_after`` anew. The highest severity stays. Escalation looks at it next.
     """
-    standing = (
-        await tx.execute(
-            select(*COLUMNS)
-            .where(incidents.c.key == key)
-            .order_by(incidents.c.state.desc(), incidents.c.closed_at.desc())  # "open" sorts after "closed"
-            .limit(1)
-        )
-    ).first()
+    standing = (await tx.execute(_OF_KEY, {"key": key})).first()
     found = None if standing is None else IncidentRow.of(standing)
     if found is None or (found.closed_at is not None and found.closed_at < now - reopen_within):
         incident_id = new_id("inc")
@@ -186,7 +188,7 @@ def higher(one: str, other: str) -> str:
 
 async def incident(connection: AsyncConnection, incident_id: str) -> IncidentRow | None:
     """One incident, or None."""
-    row = (await connection.execute(select(*COLUMNS).where(incidents.c.id == incident_id))).first()
+    row = (await connection.execute(_ONE, {"incident": incident_id})).first()
     return None if row is None else IncidentRow.of(row)
 
 
@@ -268,17 +270,18 @@ async def add_event(
     detail: Mapping[str, Any] | None,
 ) -> None:
     """One sentence of the incident's story. Its id sorts after those before it, also within one millisecond."""
-    former = await tx.scalar(select(func.max(timeline.c.id)).where(timeline.c.incident_id == incident_id))
+    former = await tx.scalar(_LAST_EVENT, {"incident": incident_id})
     await tx.execute(
-        insert(timeline).values(
-            id=id_after("evt", former),
-            incident_id=incident_id,
-            run_id=run_id,
-            at=at,
-            event=event,
-            text=plain_text(text),
-            detail=None if detail is None else dict(detail),
-        )
+        _ADD_EVENT,
+        {
+            "id": id_after("evt", former),
+            "incident_id": incident_id,
+            "run_id": run_id,
+            "at": at,
+            "event": event,
+            "text": plain_text(text),
+            "detail": None if detail is None else dict(detail),
+        },
     )
 
 

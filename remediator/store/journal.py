@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Row, func, literal, select, update
+from sqlalchemy import Row, bindparam, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.runs.plan import Plan
@@ -40,6 +40,8 @@ class StepRow:
 
 
 COLUMNS = tuple(journal.c[name] for name in StepRow.__slots__)
+_ONE = select(*COLUMNS).where(journal.c.intent_id == bindparam("intent"))
+_OF_RUN = select(*COLUMNS).where(journal.c.run_id == bindparam("run")).order_by(journal.c.seq)
 
 
 async def begin(
@@ -105,11 +107,10 @@ async def settle(
 
 async def get(connection: AsyncConnection, intent_id: str) -> StepRow | None:
     """One step, or None."""
-    row = (await connection.execute(select(*COLUMNS).where(journal.c.intent_id == intent_id))).first()
+    row = (await connection.execute(_ONE, {"intent": intent_id})).first()
     return None if row is None else StepRow.of(row)
 
 
 async def of_run(connection: AsyncConnection, run_id: str) -> list[StepRow]:
     """Every step of a run, in order."""
-    query = select(*COLUMNS).where(journal.c.run_id == run_id).order_by(journal.c.seq)
-    return [StepRow.of(row) for row in await connection.execute(query)]
+    return [StepRow.of(row) for row in await connection.execute(_OF_RUN, {"run": run_id})]

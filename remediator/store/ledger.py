@@ -1,8 +1,9 @@
 """The ledger: which runs used which target and playbook when (S9). Reserved by the transaction that decides, in one place."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.decision.facts import ChangeFact, LedgerFacts, Limits, Used
@@ -30,6 +31,26 @@ async def close(tx: AsyncConnection, run_id: str, *, outcome: str, changed: bool
         await tx.execute(delete(ledger).where(ledger.c.run_id == run_id))
 
 
+_MINE = and_(ledger.c.mode == bindparam("mode"), ledger.c.run_id != bindparam("without"))
+_OF_PLAYBOOK, _OF_TARGET = ledger.c.playbook == bindparam("playbook"), ledger.c.target == bindparam("target")
+_LATELY = and_(_MINE, ledger.c.counted_at > bindparam("since"))
+_HERE = and_(_MINE, _OF_PLAYBOOK, _OF_TARGET, ledger.c.counted_at > bindparam("budget_since"))
+# The entry of a run that has ended without a change is kept only if it looked.
+_LOOKED = and_(ledger.c.changed_at.is_(None), ledger.c.outcome.is_not(None), _OF_PLAYBOOK)
+_AT = func.coalesce(ledger.c.changed_at, ledger.c.counted_at, type_=Instant)
+_LAST = (
+    select(_AT.label("at"), ledger.c.changed_at, ledger.c.playbook, ledger.c.outcome)
+    .where(and_(_MINE, _OF_TARGET, or_(ledger.c.changed_at.is_not(None), _LOOKED)))
+    .order_by(_AT.desc())
+    .limit(1)
+)
+_COUNT_HERE = select(func.count()).select_from(ledger).where(_HERE)
+_COUNTS = select(func.count(), func.count().filter(_OF_PLAYBOOK)).select_from(ledger).where(_LATELY)
+_NEWEST_FIRST = select(ledger.c.counted_at).order_by(ledger.c.counted_at.desc())
+_TIMES_HERE, _TIMES = _NEWEST_FIRST.where(_HERE), _NEWEST_FIRST.where(_LATELY)
+_TIMES_OF_PLAYBOOK = _TIMES.where(_OF_PLAYBOOK)
+
+
 async def facts(
     connection: AsyncConnection,
     *,
@@ -45,42 +66,27 @@ async def facts(
 
     ``without`` is the run that asks: its own entry never counts against it.
     """
-    mine = [ledger.c.mode == mode]
-    if without is not None:
-        mine.append(ledger.c.run_id != without)
-    # The entry of a run that has ended without a change is kept only if it looked.
-    looked = and_(ledger.c.changed_at.is_(None), ledger.c.outcome.is_not(None), ledger.c.playbook == playbook)
-    at = func.coalesce(ledger.c.changed_at, ledger.c.counted_at, type_=Instant)
-    last = (
-        await connection.execute(
-            select(at.label("at"), ledger.c.changed_at, ledger.c.playbook, ledger.c.outcome)
-            .where(and_(*mine, ledger.c.target == target, or_(ledger.c.changed_at.is_not(None), looked)))
-            .order_by(at.desc())
-            .limit(1)
-        )
-    ).first()
+    asked = {
+        "mode": mode,
+        "playbook": playbook,
+        "target": target,
+        "without": without or "",
+        "since": now - limits.per,
+        "budget_since": now - budget.per,
+    }
+    last = (await connection.execute(_LAST, asked)).first()
+    on_target = await connection.scalar(_COUNT_HERE, asked) or 0
+    of_all, of_playbook = (await connection.execute(_COUNTS, asked)).one()
 
-    counted_at = ledger.c.counted_at
-    here = and_(*mine, ledger.c.playbook == playbook, ledger.c.target == target, counted_at > now - budget.per)
-    lately = and_(*mine, counted_at > now - limits.per)
-    on_target = await connection.scalar(select(func.count()).where(here)) or 0
-    of_all, of_playbook = (
-        await connection.execute(
-            select(func.count(), func.count().filter(ledger.c.playbook == playbook)).select_from(ledger).where(lately)
-        )
-    ).one()
-
-    async def used(runs: int, allowed: int, per: timedelta, which: ColumnElement[bool]) -> Used:
+    async def used(runs: int, allowed: int, per: timedelta, newest_first: Select[Any]) -> Used:
         if runs < allowed:
             return Used(runs)
-        newest_first = select(counted_at).where(which).order_by(counted_at.desc())
-        counted = (await connection.execute(newest_first.offset(max(allowed - 1, 0)).limit(1))).scalar()
+        counted = await connection.scalar(newest_first.offset(max(allowed - 1, 0)).limit(1), asked)
         return Used(runs, None if counted is None else counted + per)
 
-    by_playbook = and_(lately, ledger.c.playbook == playbook)
     return LedgerFacts(
         last_change=None if last is None else ChangeFact(last.at, last.playbook, last.outcome, last.changed_at is None),
-        runs_on_target=await used(on_target, budget.runs, budget.per, here),
-        of_playbook=await used(of_playbook, limits.total_per_playbook, limits.per, by_playbook),
-        of_everything=await used(of_all, limits.total, limits.per, lately),
+        runs_on_target=await used(on_target, budget.runs, budget.per, _TIMES_HERE),
+        of_playbook=await used(of_playbook, limits.total_per_playbook, limits.per, _TIMES_OF_PLAYBOOK),
+        of_everything=await used(of_all, limits.total, limits.per, _TIMES),
     )

@@ -3,11 +3,31 @@ processes, and outlive a crash."""
 
 from datetime import datetime
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store.schema import locks, runs
 from remediator.targets import Target
+
+_NAMED = (runs.c.id, runs.c.playbook, runs.c.target, runs.c.state)
+_OTHERS = runs.c.id != bindparam("without")
+_HOLDERS = (
+    select(*_NAMED)
+    .join(locks, locks.c.run_id == runs.c.id)
+    .where(
+        _OTHERS,
+        or_(
+            locks.c.scope.in_(bindparam("exclusive", expanding=True)),
+            and_(locks.c.scope.in_(bindparam("shared", expanding=True)), locks.c.exclusive),
+        ),
+    )
+)
+_ADMITTED = select(*_NAMED).where(
+    runs.c.mode == bindparam("mode"),
+    runs.c.target == bindparam("target"),
+    runs.c.state.in_(("ready", "running", "waiting", "needs_person")),
+    _OTHERS,
+)
 
 
 def _scopes(mode: str, target: Target) -> tuple[list[str], list[str]]:
@@ -43,31 +63,16 @@ async def release(tx: AsyncConnection, run_id: str) -> None:
 async def holders(connection: AsyncConnection, *, mode: str, target: Target, without: str | None) -> tuple[str, ...]:
     """Who stands in the way of an exclusive lock on the target: its holders, and those who hold something above it exclusively."""
     exclusive, shared = _scopes(mode, target)
-    conflict = or_(locks.c.scope.in_(exclusive), and_(locks.c.scope.in_(shared), locks.c.exclusive))
-    query = (
-        select(runs.c.id, runs.c.playbook, runs.c.target, runs.c.state)
-        .join(locks, locks.c.run_id == runs.c.id)
-        .where(conflict)
-    )
-    if without is not None:
-        query = query.where(runs.c.id != without)
-    return tuple(
-        sorted({_told(row.id, row.playbook, row.target, row.state) for row in await connection.execute(query)})
-    )
+    asked = {"exclusive": exclusive, "shared": shared, "without": without or ""}
+    found = await connection.execute(_HOLDERS, asked)
+    return tuple(sorted({_told(row.id, row.playbook, row.target, row.state) for row in found}))
 
 
 async def in_the_way(connection: AsyncConnection, *, mode: str, target: Target, without: str | None) -> tuple[str, ...]:
     """Holders of locks, and admitted runs on the same target that have not taken theirs yet."""
-    query = select(runs.c.id, runs.c.playbook, runs.c.target, runs.c.state).where(
-        and_(
-            runs.c.mode == mode,
-            runs.c.target == str(target),
-            runs.c.state.in_(("ready", "running", "waiting", "needs_person")),
-        )
-    )
-    if without is not None:
-        query = query.where(runs.c.id != without)
-    active = {_told(row.id, row.playbook, row.target, row.state) for row in await connection.execute(query)}
+    asked = {"mode": mode, "target": str(target), "without": without or ""}
+    found = await connection.execute(_ADMITTED, asked)
+    active = {_told(row.id, row.playbook, row.target, row.state) for row in found}
     return tuple(sorted(active | set(await holders(connection, mode=mode, target=target, without=without))))
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import Select, Text, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.severity import Severity
@@ -16,15 +16,60 @@ _PARKED = ("person", "watch")
 """Phases (``runs.cursor.Phase``) whose beginning is what people are told."""
 
 
+_INCIDENT = bindparam("incident", type_=Text)
+_ALERTS = (
+    select(episodes.c.severity, episodes.c.state, func.count())
+    .where(and_(episodes.c.incident_id == _INCIDENT, episodes.c.state != "closed"))
+    .group_by(episodes.c.severity, episodes.c.state)
+)
+_REOPENED_AT = select(func.max(timeline.c.at)).where(
+    and_(timeline.c.incident_id == _INCIDENT, timeline.c.event == REOPENED)
+)
+_RUNS = (
+    select(
+        *(runs.c[name] for name in ("id", "playbook", "state", "outcome", "cursor", "created_at")),
+        *(runs.c.ended_at, runs.c.cancel_at, approvals.c.answer),
+    )
+    .outerjoin(approvals, approvals.c.run_id == runs.c.id)
+    .where(runs.c.incident_id == _INCIDENT, or_(runs.c.state != "ended", runs.c.ended_at >= bindparam("since")))
+    .order_by(runs.c.created_at, runs.c.id)
+)
+_TOLD = (
+    select(outbox.c.dedup_key, outbox.c.action, outbox.c.cause)
+    .where(outbox.c.incident_id == _INCIDENT)
+    .order_by(outbox.c.id)
+)
+
+
+def _answers_query() -> Select[Any]:
+    other = decisions.alias()
+    beside_wait = exists().where(
+        and_(
+            other.c.episode_id == decisions.c.episode_id,
+            other.c.current,
+            other.c.id != decisions.c.id,
+            other.c.verdict == "deny",
+            other.c.kind == "wait",
+        )
+    )
+    what = (decisions.c.playbook, decisions.c.verdict, decisions.c.kind, episodes.c.severity)
+    inner = (
+        select(*what, beside_wait.label("beside_wait"), decisions.c.decided_at)
+        .join(episodes, episodes.c.id == decisions.c.episode_id)
+        .where(and_(episodes.c.incident_id == _INCIDENT, episodes.c.state == "open", decisions.c.current))
+        .subquery()
+    )
+    grouped = tuple(inner.c[name] for name in ("playbook", "verdict", "kind", "severity", "beside_wait"))
+    since = func.min(inner.c.decided_at).label("since")
+    return select(*grouped, since).group_by(*grouped).order_by("since", *grouped[:2])
+
+
+_ANSWERS = _answers_query()
+
+
 async def incident_facts(tx: AsyncConnection, incident: IncidentRow, now: datetime) -> IncidentFacts:
     """Everything that ``judge`` asks of this incident."""
-    alerts = (
-        await tx.execute(
-            select(episodes.c.severity, episodes.c.state, func.count())
-            .where(and_(episodes.c.incident_id == incident.id, episodes.c.state != "closed"))
-            .group_by(episodes.c.severity, episodes.c.state)
-        )
-    ).all()
+    alerts = (await tx.execute(_ALERTS, {"incident": incident.id})).all()
     listed = await _runs(tx, incident)
     return IncidentFacts(
         now=now,
@@ -59,27 +104,7 @@ async def _had_alerts(tx: AsyncConnection, incident_id: str) -> bool:
 
 
 async def _answers(tx: AsyncConnection, incident_id: str) -> tuple[AnswerFacts, ...]:
-    other = decisions.alias()
-    beside_wait = exists().where(
-        and_(
-            other.c.episode_id == decisions.c.episode_id,
-            other.c.current,
-            other.c.id != decisions.c.id,
-            other.c.verdict == "deny",
-            other.c.kind == "wait",
-        )
-    )
-    what = (decisions.c.playbook, decisions.c.verdict, decisions.c.kind, episodes.c.severity)
-    inner = (
-        select(*what, beside_wait.label("beside_wait"), decisions.c.decided_at)
-        .join(episodes, episodes.c.id == decisions.c.episode_id)
-        .where(and_(episodes.c.incident_id == incident_id, episodes.c.state == "open", decisions.c.current))
-        .subquery()
-    )
-    grouped = tuple(inner.c[name] for name in ("playbook", "verdict", "kind", "severity", "beside_wait"))
-    rows = await tx.execute(
-        select(*grouped, func.min(inner.c.decided_at).label("since")).group_by(*grouped).order_by("since", *grouped[:2])
-    )
+    rows = await tx.execute(_ANSWERS, {"incident": incident_id})
     return tuple(
         AnswerFacts(row.playbook, row.verdict, row.kind, Severity(row.severity), row.since, bool(row.beside_wait))
         for row in rows
@@ -87,26 +112,8 @@ async def _answers(tx: AsyncConnection, incident_id: str) -> tuple[AnswerFacts, 
 
 
 async def _runs(tx: AsyncConnection, incident: IncidentRow) -> tuple[RunFacts, ...]:
-    opened_at = await tx.scalar(
-        select(func.max(timeline.c.at)).where(and_(timeline.c.incident_id == incident.id, timeline.c.event == REOPENED))
-    )
-    since_then = or_(runs.c.state != "ended", runs.c.ended_at >= (opened_at or incident.opened_at))
-    rows = await tx.execute(
-        select(
-            runs.c.id,
-            runs.c.playbook,
-            runs.c.state,
-            runs.c.outcome,
-            runs.c.cursor,
-            runs.c.created_at,
-            runs.c.ended_at,
-            runs.c.cancel_at,
-            approvals.c.answer,
-        )
-        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
-        .where(and_(runs.c.incident_id == incident.id, since_then))
-        .order_by(runs.c.created_at, runs.c.id)
-    )
+    opened_at = await tx.scalar(_REOPENED_AT, {"incident": incident.id}) or incident.opened_at
+    rows = await tx.execute(_RUNS, {"incident": incident.id, "since": opened_at})
     return tuple(
         RunFacts(
             id=row.id,
@@ -136,9 +143,5 @@ def _since(row: Any) -> datetime:
 
 
 async def _told(tx: AsyncConnection, incident_id: str) -> tuple[Told, ...]:
-    rows = await tx.execute(
-        select(outbox.c.dedup_key, outbox.c.action, outbox.c.cause)
-        .where(outbox.c.incident_id == incident_id)
-        .order_by(outbox.c.id)
-    )
+    rows = await tx.execute(_TOLD, {"incident": incident_id})
     return tuple(Told(row.dedup_key, cast(Literal["trigger", "resolve"], row.action), row.cause) for row in rows)

@@ -12,6 +12,9 @@ from remediator.store.schema import journal, pauses, runs
 from remediator.targets import Target
 
 ALL = "all"
+_STANDING = (
+    select(pauses.c.scope, pauses.c.by, pauses.c.reason).where(pauses.c.ended_at.is_(None)).order_by(pauses.c.began_at)
+)
 
 
 def scopes_of(playbook: str, target: Target | None) -> tuple[str, ...]:
@@ -58,9 +61,7 @@ async def end(tx: AsyncConnection, *, scope: str, by: str, now: datetime) -> int
 
 async def standing(connection: AsyncConnection) -> tuple[PauseFact, ...]:
     """Every pause that stands."""
-    query = select(pauses.c.scope, pauses.c.by, pauses.c.reason).where(pauses.c.ended_at.is_(None))
-    rows = await connection.execute(query.order_by(pauses.c.began_at))
-    return tuple(PauseFact(row.scope, row.by, row.reason) for row in rows)
+    return tuple(PauseFact(row.scope, row.by, row.reason) for row in await connection.execute(_STANDING))
 
 
 async def covering(connection: AsyncConnection, playbook: str, target: Target | None) -> tuple[PauseFact, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, func, insert, literal, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -77,6 +77,12 @@ class RunRow:
 
 
 COLUMNS = tuple(runs.c[name] for name in RunRow.__slots__)
+_ONE = select(*COLUMNS).where(runs.c.id == bindparam("run"))
+_PENDING = select(*COLUMNS).where(
+    runs.c.episode_id == bindparam("episode"),
+    runs.c.mode == bindparam("mode"),
+    runs.c.state.not_in(("ended", SCHEDULED)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +216,13 @@ async def end_unclaimed(tx: AsyncConnection, run_id: str, *, outcome: str, reaso
 
 async def get(connection: AsyncConnection, run_id: str) -> RunRow | None:
     """One run, or None."""
-    row = (await connection.execute(select(*COLUMNS).where(runs.c.id == run_id))).first()
+    row = (await connection.execute(_ONE, {"run": run_id})).first()
     return None if row is None else RunRow.of(row)
 
 
 async def pending_of(connection: AsyncConnection, *, episode_id: str, mode: str) -> RunRow | None:
     """The run that was admitted for this episode and has not ended, if any. One that waits to reverse another is none."""
-    at_it = runs.c.state.not_in(("ended", SCHEDULED))
-    query = select(*COLUMNS).where(and_(runs.c.episode_id == episode_id, runs.c.mode == mode, at_it))
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(_PENDING, {"episode": episode_id, "mode": mode})).first()
     return None if row is None else RunRow.of(row)
 
 

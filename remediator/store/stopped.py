@@ -2,12 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.store import ledger, locks
 from remediator.store.runs import SCHEDULED
 from remediator.store.schema import approvals, incidents, runs
+
+_BY_PERSON = (
+    select(runs.c.reason, runs.c.cursor)
+    .join(incidents, incidents.c.id == runs.c.incident_id)
+    .outerjoin(approvals, approvals.c.run_id == runs.c.id)
+    .where(and_(runs.c.target == bindparam("target"), runs.c.mode == bindparam("mode"), runs.c.outcome == "cancelled"))
+    .where(and_(runs.c.playbook == bindparam("playbook"), runs.c.revision == bindparam("revision")))
+    .where(and_(incidents.c.state == "open", or_(runs.c.cancel_by.is_not(None), approvals.c.answer == "rejected")))
+    .order_by(runs.c.created_at.desc())
+)
 
 
 async def said_no(connection: AsyncConnection, *, mode: str, playbook: str, revision: str, target: str) -> str | None:
@@ -15,16 +25,8 @@ async def said_no(connection: AsyncConnection, *, mode: str, playbook: str, revi
 
     Who cancels a reverse wants the change to stay: that is no word against the playbook.
     """
-    by_person = or_(runs.c.cancel_by.is_not(None), approvals.c.answer == "rejected")
-    query = (
-        select(runs.c.reason, runs.c.cursor)
-        .join(incidents, incidents.c.id == runs.c.incident_id)
-        .outerjoin(approvals, approvals.c.run_id == runs.c.id)
-        .where(and_(runs.c.target == target, runs.c.mode == mode, runs.c.outcome == "cancelled"))
-        .where(and_(runs.c.playbook == playbook, runs.c.revision == revision, incidents.c.state == "open", by_person))
-        .order_by(runs.c.created_at.desc())
-    )
-    found = (await connection.execute(query)).all()
+    asked = {"mode": mode, "playbook": playbook, "revision": revision, "target": target}
+    found = (await connection.execute(_BY_PERSON, asked)).all()
     return next((row.reason for row in found if row.cursor.get("reverses") is None), None)
 
 
