@@ -41,8 +41,8 @@ MEMORY_MB = 80.0
 ANSWER_S = 15.0
 """The longest that an answer may take: after that Alertmanager's peers send it again. Two time-outs of a commit, and the reading."""
 STARVED_S = 1.0
-"""Heartbeats and journal writes: the 99th percentile of the wait for their turn, beside what the machine keeps from the process. A third
-of the lease of these settings."""
+"""Heartbeats and journal writes: the 99th percentile of the wait for their turn, beside what the machine keeps from the process. It is
+a third of the lease of these settings."""
 STALLED_S = 1.0
 """The event loop: the 99th percentile of its lag. Quiet machines show a tenth."""
 FIRST_CALL_S = 10.0
