@@ -38,7 +38,9 @@ def test_this_machine_and_the_clouds_metadata_are_never_asked(address: str) -> N
     assert forbidden(address, private=True, loopback=False)
 
 
-@pytest.mark.parametrize("address", ["10.96.0.17", "172.16.3.4", "192.168.1.1", "fd12:3456::1", "fec0::9", "100.64.0.9"])
+@pytest.mark.parametrize(
+    "address", ["10.96.0.17", "172.16.3.4", "192.168.1.1", "fd12:3456::1", "fec0::9", "100.64.0.9"]
+)
 def test_private_addresses_are_asked_unless_only_public_ones_may_be(address: str) -> None:
     assert forbidden(address, private=True, loopback=False) is None
     assert forbidden(address, private=False, loopback=False)

@@ -145,3 +145,25 @@ async def test_a_store_that_failed_in_a_look_is_told_and_the_places_are_free_aga
             at.take(T0, 64)
         assert at.start([episode("next")]) == 1
         at.cancel()
+
+
+async def test_the_list_is_worth_reading_when_several_places_have_come_free_or_nothing_is_looked_at() -> None:
+    clusters, room = Clusters(), dict[str, bool]()
+    async with asyncio.TaskGroup() as group:
+        at = surveying(group, clusters)
+        room["at first"] = at.has_room
+        at.start([episode(f"near-{number}") for number in range(3)] + [episode("far", cluster="far")])
+        clusters.answers["near"].set()
+        await turns()
+        room["three came free, and one cluster still lets itself be waited for"] = at.has_room
+        at.start([episode("near-3")])
+        await turns()
+        room["one more since it was read again"] = at.has_room
+        at.start([episode(f"near-{number}") for number in range(4, 8)])
+        await turns()
+        room["four more"] = at.has_room
+        at.start([])
+        clusters.answers["far"].set()
+        await turns()
+        room["nothing is looked at"] = at.has_room
+    assert [when for when, has_room in room.items() if has_room] == ["at first", "four more", "nothing is looked at"]
