@@ -87,3 +87,13 @@ def test_an_address_that_nothing_could_be_sent_to_is_refused(tmp_path: Path, pla
 def test_an_address_may_have_a_port_and_a_path(tmp_path: Path, url: str) -> None:
     found = load_settings(written(tmp_path, f"external_url: '{url}'\npagerduty: {{url: '{url}'}}"), {})
     assert (found.external_url, found.pagerduty.url) == (url, url)
+
+
+@pytest.mark.parametrize(
+    ("retention", "reopen_within", "least"), [("23h", "30m", "1d"), ("2d", "3d", "3d"), ("0s", "30m", "1d")]
+)
+def test_what_may_return_is_not_removed_before(tmp_path: Path, retention: str, reopen_within: str, least: str) -> None:
+    text = f"store: {{retention: {retention}}}\nescalation: {{reopen_within: {reopen_within}}}"
+    assert f"store.retention must be at least {least}" in refused(written(tmp_path, text))
+    kept = load_settings(written(tmp_path, text.replace(retention, least, 1)), {})
+    assert kept.store.retention >= kept.escalation.reopen_within
