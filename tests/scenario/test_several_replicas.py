@@ -13,6 +13,7 @@ from sqlalchemy import update
 from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.engine import unclaimed
 from remediator.errors import ConfigError, NotSentError, StoreUnavailableError
+from remediator.sandbox.kubernetes.resources import PODS
 from remediator.sandbox.world import World
 from remediator.store import duties
 from remediator.store.database import Store, Tx
@@ -21,6 +22,19 @@ from tests.support.service import RESTART, Service, firing, running
 
 DUTIES = {"courier", "decider", "escalator", "reconciler"}
 LEASE_S = 3.0
+
+CORDON = """
+apiVersion: remediator.dev/v1beta1
+kind: Playbook
+metadata: {name: sick-node}
+match: [['alertname="NodeDiskPressure"']]
+target: {node: {name: "{{ labels.node }}"}}
+autonomy: act
+remedies:
+  - name: close
+    steps: [{kubernetes.cordon: {}}]
+    verify: {within: 10s, hold: 200ms, all: [{nodes_unready: {at_most: 1}}]}
+"""
 
 Start = Callable[..., Awaitable[Service]]
 
@@ -237,6 +251,24 @@ async def test_a_run_in_a_format_that_no_living_replica_knows_is_left_alone_and_
     assert restarts(world) == 0
     [run] = await first.runs()
     assert (run.state, run.owner) == ("ready", None)
+
+
+async def test_the_node_of_one_replica_is_worked_on_by_the_other_and_by_nobody_when_it_is_alone(
+    world: World, start: Start
+) -> None:
+    """S12: each knows its own node; who decides and who acts need not be the same."""
+    first_node, second_node = sorted(pod["spec"]["nodeName"] for pod in world.kubernetes.store.all(PODS, "shop"))[::2]
+    assert first_node != second_node
+    first = await start("a", CORDON, clusters__sandbox__nodes=True, own_node=first_node)
+    await first.alert(firing("NodeDiskPressure", node=first_node))
+    [page] = await first.until(world.pagerduty.open, what="somebody is paged")
+    assert "remediator stands on its own node" in str(page.payload)
+    assert await first.runs() == []
+    second = await start("b", CORDON, clusters__sandbox__nodes=True, own_node=second_node)
+    await second.alert(firing("NodeDiskPressure", node=first_node, again="yes"))
+    [run] = await second.ended()
+    assert (run.target, run.outcome) == (f"kubernetes/sandbox/node/{first_node}", "verified"), run.reason
+    assert world.kubernetes.get("nodes", "", first_node)["spec"]["unschedulable"]
 
 
 async def test_a_replica_of_another_mode_is_refused_while_one_lives_and_disturbs_nothing(
