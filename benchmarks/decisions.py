@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator
 
 from benchmarks.frame import Aim, Row, Scale
+from benchmarks.history import lengths
 from benchmarks.polling import until
 from benchmarks.stage import RESTART, Past, stage
 from benchmarks.world import Cluster, cluster
@@ -25,7 +26,7 @@ def rows(scale: Scale) -> Iterator[Row]:
             floor = floor or cpu_us
             aim = Aim(f"at most {_AIM}", cpu_us <= _AIM * floor) if playbooks == 1_000 else None
             yield _row(rate, cpu_us, floor, {"playbooks": playbooks, "history": 0}, aim)
-        for past in scale.of(quick=(), full=(10_000, 100_000, 1_000_000), soak=(100_000, 1_000_000, 10_000_000)):
+        for past in lengths(scale):
             rate, cpu_us = asyncio.run(_measured(world, count, playbooks=10, past=Past(rows=past)))
             yield _row(rate, cpu_us, floor or cpu_us, {"playbooks": 10, "history": past}, None)
 

@@ -1,13 +1,17 @@
 """Stores with a past: closed incidents with everything that belongs to them, and what is open and waits."""
 
 import json
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, insert
 
+from benchmarks.frame import Scale
 from remediator.ids import derived_id
 from remediator.playbooks.library import LoadedSet
 from remediator.store import meta, schema
@@ -16,8 +20,17 @@ from remediator.store.database import Store, Tx, open_store
 ROWS_AN_INCIDENT = 14
 """With its alert, delivery, decision, run, step, message and six lines of its story."""
 _AT_ONCE = 500
+_SQLITE = "sqlite:///"
+_TEMPLATES: dict[int, tempfile.TemporaryDirectory[str]] = {}
+"""By rows of the past; removed when the process ends."""
 _PAST = timedelta(days=60)
 """Younger than what retention takes away."""
+
+
+def lengths(scale: Scale) -> tuple[int, ...]:
+    """Rows of what is over, beside none: what grows with them is a defect."""
+    return scale.of(quick=(), full=(10_000, 1_000_000), soak=(10_000, 1_000_000, 10_000_000))
+
 
 Rows = dict[Table, list[dict[str, Any]]]
 
@@ -27,21 +40,41 @@ async def fill(url: str, playbooks: LoadedSet, *, past_rows: int, open_alerts: i
 
     These playbooks are in force in it already, so that a start decides nothing anew.
     """
+    if past_rows and url.startswith(_SQLITE):
+        shutil.copy(await _template(past_rows), url.removeprefix(_SQLITE))
+        past_rows = 0
     store = await open_store(url)
     now = datetime.now(UTC)
-    incidents = past_rows // ROWS_AN_INCIDENT
     revisions = {playbook.name: playbook.revision for playbook in playbooks.playbooks}
     try:
         async with store.begin(Tx.MARK) as tx:
             await meta.put(tx, meta.MODE, "live")
             await meta.put_instant(tx, meta.LIVE_SINCE, now - _PAST)
             await meta.activate_set(tx, set_hash=playbooks.set_hash, playbooks=revisions, now=now)
-        for first in range(0, incidents, _AT_ONCE):
-            await _write(store, _merged(_past(number, incidents, now) for number in _numbers(first, incidents)))
+        await _write_past(store, past_rows)
         for first in range(0, open_alerts, _AT_ONCE):
             await _write(store, _merged(_open(number, now) for number in _numbers(first, open_alerts)))
     finally:
         await store.close()
+
+
+async def _template(past_rows: int) -> Path:
+    """A file with nothing but that past: made once a process, since a long one takes a minute."""
+    folder = _TEMPLATES.get(past_rows)
+    if folder is None:
+        folder = _TEMPLATES[past_rows] = tempfile.TemporaryDirectory(prefix="remediator-bench-past-")
+        store = await open_store(f"{_SQLITE}{folder.name}/past.sqlite")
+        try:
+            await _write_past(store, past_rows)
+        finally:
+            await store.close()
+    return Path(folder.name) / "past.sqlite"
+
+
+async def _write_past(store: Store, rows: int) -> None:
+    now, incidents = datetime.now(UTC), rows // ROWS_AN_INCIDENT
+    for first in range(0, incidents, _AT_ONCE):
+        await _write(store, _merged(_past(number, incidents, now) for number in _numbers(first, incidents)))
 
 
 def _numbers(first: int, end: int) -> range:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from benchmarks.databases import fresh_database, postgresql
 from benchmarks.frame import Aim, Row, Scale
+from benchmarks.history import lengths
 from benchmarks.polling import until
 from benchmarks.stage import RESTART, Past, Stage, stage
 from benchmarks.world import Cluster, cluster
@@ -24,11 +25,11 @@ _CPU_AIM, _MEMORY_AIM_MIB = 1.0, 150.0
 def rows(scale: Scale) -> Iterator[Row]:
     """One a store and a length of history."""
     open_alerts, waiting = scale.of(quick=(100, 10), full=(10_000, 1_000))
-    seconds = scale.of(quick=5.0, full=60.0)
+    seconds = scale.of(quick=5.0, full=30.0)
     with ExitStack() as started:
         world = started.enter_context(cluster())
         names = world.deploy("waiting", waiting)
-        for past in scale.of(quick=(0,), full=(0, 10_000, 100_000, 1_000_000), soak=(0, 1_000_000, 10_000_000)):
+        for past in (0, *lengths(scale)[1:]):
             yield _row(world, None, Past(past, open_alerts), names, seconds)
         if scale.of(quick=False, full=True) and (server := started.enter_context(postgresql())) is not None:
             yield _row(world, asyncio.run(fresh_database(server)), Past(0, open_alerts), names, seconds)

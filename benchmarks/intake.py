@@ -82,7 +82,7 @@ def main() -> None:
 
 def rows(scale: Scale) -> Iterator[Row]:
     """Ours on SQLite and PostgreSQL beside the bare handler, one a shape of load."""
-    shapes, rounds, seconds = scale.of(quick=((AIM,), 1, 0.5), full=(SHAPES, 3, 1.5))
+    shapes, rounds, seconds = scale.of(quick=((AIM,), 1, 0.5), full=(SHAPES, 3, 1.0))
     for result in measure_all(shapes, rounds=rounds, seconds=seconds, uvloop=False):
         shape = (result["connections"], result["alerts_per_body"])
         for kind in (SQLITE, POSTGRESQL):

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from benchmarks import bare
 from benchmarks.databases import fresh_database, postgresql
 from benchmarks.frame import Row, Scale
+from benchmarks.history import lengths
 from benchmarks.polling import until
 from benchmarks.stage import Past, stage
 from benchmarks.world import Cluster, cluster
@@ -26,7 +27,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         per_run_ms = floor.seconds / count * 1e3
         for number in scale.of(quick=(10,), full=(200, 1_000)):
             yield _row(world, None, per_run_ms, runs=number)
-        for past in scale.of(quick=(), full=(10_000, 100_000, 1_000_000), soak=(100_000, 1_000_000, 10_000_000)):
+        for past in lengths(scale):
             yield _row(world, None, per_run_ms, runs=count, past=past)
         server = started.enter_context(postgresql())
         if server is None:
