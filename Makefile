@@ -17,7 +17,7 @@ help:
 	@echo "make soak       every fault at every write of every action; replicas killed, frozen, cut off for an hour; takes some hours"
 	@echo "                (MINUTES=10: only the replicas, for so long)"
 	@echo "make lint       ruff, mypy, import contracts"
-	@echo "make bench      what the claims about speed rest on (QUICK=1: a short one; JSON=FILE: every figure there)"
+	@echo "make bench      what the claims about speed rest on (QUICK=1: a short one; JSON=FILE, MARKDOWN=FILE)"
 	@echo "make clean      remove the virtual environment and every cache"
 
 demo: $(VENV)/.ready
@@ -53,7 +53,7 @@ lint: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	@echo "make bench: takes some twenty minutes; nothing else should run meanwhile (QUICK=1: two minutes, proves little)"
-	@$(BIN)/python -m benchmarks $(if $(filter-out 0 no false,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m benchmarks $(if $(filter-out 0 no false,$(QUICK)),--quick) $(if $(JSON),--json $(JSON)) $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .remediator build dist

@@ -1,4 +1,4 @@
-"""Every benchmark, one table: ``python -m benchmarks [--quick | --soak] [--only NAME ...] [--json FILE]``.
+"""Every benchmark, one table: ``python -m benchmarks [--quick | --soak] [--only NAME ...] [--json FILE] [--markdown FILE]``.
 
 Floors are measured in the same run, so that ratios say something on a machine that does other things too. One that cannot run here
 (no PostgreSQL, no test bed) is a row that says so.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import actions, decisions, first_call, idle, intake, matching, runs
 from benchmarks.frame import FULL, QUICK, SOAK, Machine, Row, Scale
-from benchmarks.report import show, write
+from benchmarks.report import markdown, show, write
 
 BENCHMARKS: dict[str, Callable[[Scale], Iterable[Row]]] = {
     "matching": matching.rows,
@@ -35,6 +35,7 @@ def main() -> None:
     scales.add_argument("--soak", action="store_const", const=SOAK, dest="scale", help="histories of 10 million rows")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, for README")
     arguments = parser.parse_args()
     scale, machine = arguments.scale or FULL, Machine()
     found: list[Row] = []
@@ -51,6 +52,8 @@ def main() -> None:
     show(found, machine)
     if arguments.json is not None:
         write(arguments.json, found, machine, scale)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(markdown(found, machine))
     sys.exit(1 if failed else 0)
 
 
