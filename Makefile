@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak soak-faults lint bench clean
+.PHONY: help demo test test-fast soak soak-faults model lint bench clean
 
 help:
 	@echo "make demo       the whole path in a simulated world, then keeps serving (ONCE=1: end after the scenario)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-fast  unit tests and properties only, under a minute"
 	@echo "make soak       every fault at every write of every action; replicas killed, frozen, cut off for an hour; takes some hours"
 	@echo "                (MINUTES=10: only the replicas, for so long)"
+	@echo "make model      the formal model of runs among several workers, in full bounds, by spin; takes about ten minutes"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what the claims about speed rest on (QUICK=1: a short one; JSON=FILE, MARKDOWN=FILE)"
 	@echo "make clean      remove the virtual environment and every cache"
@@ -43,6 +44,10 @@ soak-faults: $(VENV)/.ready
 	@echo "make soak: every fault at every write of every action, on both worlds, then every kill; takes some hours"
 	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/contract/test_faults.py
 	@REMEDIATOR_CRASH_ALL=1 $(BIN)/python -m pytest tests/crash
+
+model: $(VENV)/.ready
+	@echo "make model: every order of steps of runs among several workers (tests/model/run.pml); takes about ten minutes"
+	@$(BIN)/python -m tests.model
 
 lint: $(VENV)/.ready
 	@echo "make lint: ruff, mypy, import contracts; the first time takes a minute"

@@ -23,6 +23,12 @@ def test_it_fails_where_the_real_thing_is_required(monkeypatch: pytest.MonkeyPat
         not_run("no prometheus")
 
 
+def test_what_a_machine_may_lack_is_only_listed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI_REQUIRE_REAL", "1")
+    with pytest.raises(pytest.skip.Exception, match=f"{NOT_RUN}no spin"):
+        not_run("no spin", may_lack=True)
+
+
 def test_what_was_not_run_is_told_apart_from_what_was_skipped() -> None:
     assert was_not_run(report(f"Skipped: {NOT_RUN}no prometheus")) == "no prometheus"
     assert was_not_run(report("Skipped: only on Windows")) is None
