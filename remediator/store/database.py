@@ -104,7 +104,7 @@ class Store:
                         had()
                         yield connection
                         self._probe(f"commit.{tx.label}.before")
-                        await connection.commit()
+                        await database.commit(connection)
                         self._probe(f"commit.{tx.label}.after")
                     except BaseException as error:
                         await database.give_up(connection, error)

@@ -37,6 +37,13 @@ class Database(Protocol):
     async def begin(self, connection: AsyncConnection, label: str, *, beat: bool) -> None:
         """Begin a write transaction: wait for the turn among all processes, and tell them when it is committed."""
 
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Durable when it returns.
+
+        Raises:
+            RuntimeError: a statement failed, and somebody went on as if it had not: a database would undo all of it, and not say so.
+        """
+
     async def give_up(self, connection: AsyncConnection, error: BaseException) -> None:
         """End a transaction without a commit, after this error. Raises nothing of its own."""
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,7 +27,7 @@ from remediator.ids import new_id
 from remediator.store import migrate, notices
 from remediator.store.postgresql_address import Address
 from remediator.store.postgresql_connection import Bounds, connect, driver, reason
-from remediator.store.postgresql_lean import PostgresqlLean
+from remediator.store.postgresql_lean import FAILED, PostgresqlLean
 
 _TURN = int.from_bytes(b"remediat")
 _TAKE_TURN = "SELECT pg_advisory_xact_lock($1), pg_notify($2, $3)"
@@ -49,7 +49,7 @@ class PostgresqlDatabase:
         self._writer = writer(address, bounds)
         self._beat = writer(address, bounds)
         self._reader = reader(address, bounds)
-        self.lean = PostgresqlLean(self._writer.connect, partial(self.begin, beat=False), self.give_up)
+        self.lean = PostgresqlLean(self._writer.connect, partial(self.begin, beat=False), self.commit, self.give_up)
 
     def for_writing(self, *, beat: bool) -> AsyncConnection:
         """The heartbeat has a connection of its own, so that no storm starves it."""
@@ -62,9 +62,16 @@ class PostgresqlDatabase:
     async def begin(self, connection: AsyncConnection, label: str, *, beat: bool) -> None:
         """Wait for the turn, and leave word of the transaction for the other replicas: they have it with the commit."""
         await connection.begin()
+        _info_of(connection)[FAILED] = False
         if not beat:
             values = (_TURN, notices.CHANNEL, notices.written(label, self._id))
             await connection.exec_driver_sql(_TAKE_TURN, values)
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """A transaction in which a statement failed would be rolled back by its COMMIT, and the server calls that a success."""
+        if _info_of(connection)[FAILED]:
+            raise RuntimeError("a statement of this transaction failed, and somebody went on as if it had not")
+        await connection.commit()
 
     async def give_up(self, connection: AsyncConnection, error: BaseException) -> None:
         """Roll back. After a lost answer or in the middle of a statement the connection is cut: its server rolls back."""
@@ -145,6 +152,12 @@ def writer(address: Address, bounds: Bounds) -> AsyncEngine:
         max_overflow=0,
     )
     _see_to_ends(engine)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _failed(context: ExceptionContext) -> None:
+        if context.connection is not None and not context.connection.invalidated:
+            context.connection.info[FAILED] = True
+
     return engine
 
 
@@ -186,6 +199,11 @@ async def _connect(address: Address, bounds: Bounds, *, read_only: bool) -> Any:
         return await connect(address, bounds, read_only=read_only)
     except ConfigError as error:
         raise StoreUnavailableError(str(error)) from None
+
+
+def _info_of(connection: AsyncConnection) -> dict[Any, Any]:
+    """What is remembered with a connection that was begun."""
+    return {} if connection.sync_connection is None else connection.sync_connection.info
 
 
 def _see_to_ends(engine: AsyncEngine) -> None:

@@ -17,6 +17,8 @@ from remediator.store.schema import metadata
 
 T = TypeVar("T")
 
+FAILED = "failed"
+"""Key of a connection's ``info``: a statement of the transaction under way has failed."""
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -27,10 +29,12 @@ class PostgresqlLean:
         self,
         connect: Callable[[], AsyncConnection],
         begin: Callable[[AsyncConnection, str], Awaitable[None]],
+        commit: Callable[[AsyncConnection], Awaitable[None]],
         give_up: Callable[[AsyncConnection, BaseException], Awaitable[None]],
     ) -> None:
         self._connect = connect
         self._begin = begin
+        self._commit = commit
         self._give_up = give_up
         self._connection: AsyncConnection | None = None
 
@@ -47,7 +51,7 @@ class PostgresqlLean:
 
     async def commit(self) -> None:
         """Durable when it returns. When its answer was lost, nobody knows whether it is."""
-        await self._open().commit()
+        await self._commit(self._open())
         await self._open().close()
         self._connection = None
 
@@ -69,11 +73,16 @@ class PostgresqlLean:
 class _Execute:
     def __init__(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
+        self._info = connection.info
         self._run: Callable[[Callable[[Any], Awaitable[Any]]], Any] = driver.run_async
 
     def __call__(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         text = _numbered(statement)
-        return [tuple(row) for row in self._run(lambda driver: driver.fetch(text, *values))]
+        try:
+            return [tuple(row) for row in self._run(lambda driver: driver.fetch(text, *values))]
+        except Exception:
+            self._info[FAILED] = True
+            raise
 
     def select_in(
         self,

@@ -70,6 +70,10 @@ class SqliteDatabase:
         del label, beat
         await connection.begin()
 
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Here a statement that failed takes nothing with it."""
+        await connection.commit()
+
     async def give_up(self, connection: AsyncConnection, error: BaseException) -> None:
         """Roll back."""
         del error

@@ -51,6 +51,7 @@ class DatabaseServer:
             "max_connections": "200",
             "wal_level": "minimal",
             "max_wal_senders": "0",
+            "autovacuum": "off",
             "fsync": "on" if durable else "off",
             "full_page_writes": "on" if durable else "off",
             **(settings or {}),

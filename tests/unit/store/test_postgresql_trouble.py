@@ -151,3 +151,26 @@ async def test_mistakes_of_our_own_are_no_unavailable_store(database_url: str) -
             async with store.begin_lean(Tx.INTAKE) as writer:
                 await writer.run(lambda execute: execute("SELECT ?::bigint", (2**70,)))
         await put(store, 1)
+
+
+async def test_who_goes_on_after_a_statement_that_failed_is_not_told_that_it_was_committed(database_url: str) -> None:
+    async def go_on() -> None:
+        async with store.begin(Tx.MARK) as tx:
+            await meta.put(tx, "x", 2)
+            with pytest.raises(DBAPIError):
+                await tx.execute(text("SELECT 1 / 0"))
+
+    async def go_on_lean() -> None:
+        async with store.begin_lean(Tx.INTAKE) as writer:
+            await inbox.touch(writer, T0)
+            with pytest.raises(asyncpg.PostgresError):
+                await writer.run(lambda execute: execute("SELECT 1 / 0", ()))
+
+    async with opened(database_url) as store:
+        await put(store, 1)
+        for wrong in (go_on, go_on_lean):
+            with pytest.raises(RuntimeError, match="went on as if it had not"):
+                await wrong()
+            assert await value_in(store) == 1
+        await put(store, 3)
+        assert await value_in(store) == 3
