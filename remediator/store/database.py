@@ -5,22 +5,21 @@ reading. Writers wait in order of ``Tx.priority``, so that a storm of alerts nev
 """
 
 import asyncio
-import heapq
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from enum import Enum
-from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clock import Clock
-from remediator.errors import ConfigError, StoreUnavailableError
+from remediator.errors import ConfigError
 from remediator.store import sqlite
 from remediator.store.dialect import Database
 from remediator.store.lean import LeanWriter
+from remediator.store.turns import Turns
 
 Connection: TypeAlias = AsyncConnection
 """What ``begin`` and ``read`` give: for the signatures of those who only hand it on, since SQL stays in store/."""
@@ -30,10 +29,6 @@ Probe = Callable[[str], None]
 
 Observe = Callable[[str, float, float], None]
 """Called after each write transaction: its label, the seconds that it waited for its turn, the seconds that it then took."""
-
-
-_TURN_WITHIN_S = 10.0
-"""Who waits longer is told that the store is unavailable: behind a store that says nothing everybody would wait for everybody."""
 
 
 class Tx(Enum):
@@ -74,8 +69,8 @@ class Store:
         self._database = database
         self._probe = probe
         self._observe = observe
-        self._turn = _PriorityLock()
-        self._beat_turn = _PriorityLock()
+        self._turn = Turns()
+        self._beat_turn = Turns()
         self._hear: list[Callable[[str], None]] = []
 
     @property
@@ -225,42 +220,3 @@ async def open_store(
         message = f"{scheme if found else 'this'!r} is not a database that remediator knows"
         raise ConfigError("store.url", None, message, f"{sqlite.URL} or postgresql://user@host/database")
     return Store(database, probe=probe, observe=observe)
-
-
-class _PriorityLock:
-    """A mutex whose waiters are served by priority, then in order of arrival."""
-
-    def __init__(self) -> None:
-        self._held = False
-        self._order = count()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-
-    @asynccontextmanager
-    async def held(self, priority: int) -> AsyncIterator[None]:
-        if self._held:
-            turn = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (priority, next(self._order), turn))
-            try:
-                async with asyncio.timeout(_TURN_WITHIN_S):
-                    await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._pass_on()
-                raise
-            except TimeoutError:
-                if not turn.cancelled():
-                    self._pass_on()
-                raise StoreUnavailableError(f"no turn to write within {_TURN_WITHIN_S:g} s") from None
-        self._held = True
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return  # stays held, now by that waiter
-        self._held = False
