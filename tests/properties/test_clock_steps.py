@@ -3,7 +3,7 @@
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,6 +95,7 @@ def test_every_instant_that_a_cursor_remembers_moves() -> None:
     ]
     assert len(instants) >= 5
     hour = timedelta(hours=1)
-    whole = replace(Cursor(Phase.VERIFY, T0), **dict.fromkeys(instants, T0))
-    assert whole.moved(hour) == replace(whole, **dict.fromkeys(instants, T0 + hour))
+    now: dict[str, Any] = dict.fromkeys(instants, T0)
+    then: dict[str, Any] = dict.fromkeys(instants, T0 + hour)
+    assert Cursor(Phase.VERIFY, **now).moved(hour) == Cursor(Phase.VERIFY, **then)
     assert Cursor(Phase.VERIFY, T0).moved(hour) == Cursor(Phase.VERIFY, T0 + hour)
