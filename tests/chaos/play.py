@@ -1,11 +1,13 @@
 """One play: replicas that work, a disturbance meanwhile, peace again, and the verdict."""
 
 import asyncio
+import json
 import secrets
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -57,22 +59,39 @@ async def play(
         watching = group.create_task(site.watch_itself())
         for replica in site.replicas:
             group.create_task(replica.supervise())
-        await site.all_serve()
-        if postgres is not None:
-            claims.watch(postgres)
-        work = Work(site)
-        await work.prepare()
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(work.fail(over_s=_FAIL_OVER_S))
-            at_once.create_task(disturb(site))
-        _at_peace(site)
-        await site.all_serve()
-        await work.settle()
-        await verdict.check(site, fixed=None)
-        _check_replicas(site, on_postgres=postgres is not None)
+        try:
+            await _act(site, disturb, postgres)
+        except BaseException:
+            _keep_store(site, directory)
+            raise
         await asyncio.gather(*(replica.end() for replica in site.replicas))
         watching.cancel()
         return _tally(site)
+
+
+async def _act(site: Site, disturb: Disturbance, postgres: PostgresDatabase | None) -> None:
+    await site.all_serve()
+    if postgres is not None:
+        claims.watch(postgres)
+    work = Work(site)
+    await work.prepare()
+    async with asyncio.TaskGroup() as at_once:
+        at_once.create_task(work.fail(over_s=_FAIL_OVER_S))
+        at_once.create_task(disturb(site))
+    _at_peace(site)
+    await site.all_serve()
+    await work.settle()
+    await verdict.check(site, fixed=None)
+    _check_replicas(site, on_postgres=postgres is not None)
+
+
+def _keep_store(site: Site, directory: Path) -> None:
+    """For whoever looks for the reason: the database goes with the play."""
+    tables = ("runs", "journal", "episodes", "incidents", "timeline", "outbox", "duties", "replicas", "claims_seen")
+    kept = {table: site.rows(f"SELECT * FROM {table}") for table in tables}
+    kept["pager"] = [incident.as_json() for incident in site.world.pagerduty.incidents()]
+    kept["answers"] = [asdict(answer) for answer in site.answers]
+    (directory / "store.json").write_text(json.dumps(kept, indent=1, default=str))
 
 
 def _at_peace(site: Site) -> None:
@@ -112,7 +131,7 @@ def _tally(site: Site) -> Counter[str]:
             "processes frozen": sum(replica.freezes for replica in site.replicas),
             "runs": len(runs),
             "runs verified": sum(run["outcome"] == "verified" for run in runs),
-            "changes of the world": len(site.world.kubernetes.store.changes),
+            "changes of workloads": verdict.changes(site).total(),
             "claims lost": sum(replica.log.count('"event":"claim_lost"') for replica in site.replicas),
             "duties lost": sum(replica.log.count('"event":"duty_lost"') for replica in site.replicas),
         }

@@ -18,7 +18,7 @@ _COLUMNS = (
     "webhooks not answered",
     "runs",
     "runs verified",
-    "changes of the world",
+    "changes of workloads",
     "claims lost",
     "duties lost",
 )

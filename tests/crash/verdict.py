@@ -91,14 +91,19 @@ _FIELDS = {"kubernetes.rollout_restart": "spec.template", "kubernetes.scale": "s
 """What the steps of these plays change."""
 
 
-def _each_change_was_made_once(ground: Ground) -> None:
-    """The world counts its changes: as many as there are steps that were done, one for each intent (S15)."""
-    counted = Counter(
+def changes(ground: Ground) -> Counter[tuple[str, str, str]]:
+    """What the world counts: namespace, name, field."""
+    return Counter(
         (change.namespace, change.name, field)
         for change in ground.world.kubernetes.store.changes
         for field in _FIELDS.values()
         if field in change.fields
     )
+
+
+def _each_change_was_made_once(ground: Ground) -> None:
+    """The world counts its changes: as many as there are steps that were done, one for each intent (S15)."""
+    counted = changes(ground)
     done: Counter[tuple[str, str, str]] = Counter()
     doubtful: Counter[tuple[str, str, str]] = Counter()
     steps = ground.rows(
