@@ -27,8 +27,8 @@ from remediator.store.fold import Arrival, Taken
 Counts: TypeAlias = dict[str, int]
 """What the webhook answers: ``alerts`` and each of ``metrics.ALERT_RESULTS``."""
 
-_SLICE = 250
-"""Alerts of one body that are read and stored in one go: about 3 ms of the loop."""
+_SLICE = 500
+"""Alerts of one body that are read in one go, about 3 ms of the loop, and stored by one commit."""
 
 _IN_A_THREAD = 256 * 1024
 """Bodies above this many bytes are compressed in a thread, which leaves Python's lock to the loop (reading them would not)."""
