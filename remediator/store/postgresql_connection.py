@@ -27,7 +27,7 @@ class Bounds:
     @classmethod
     def under(cls, lease_s: float) -> "Bounds":
         """A frozen holder of the turn costs the others less than a third of a lease; but a busy machine is not a frozen one."""
-        return cls(idle=min(3.0, max(1.5, lease_s * 0.3)))
+        return cls(idle=min(3.0, max(2.5, lease_s * 0.3)))
 
     @property
     def migrating(self) -> "Bounds":
