@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from remediator.alerts.severity import Severity
 from remediator.decision.facts import ChangeFact, LedgerFacts, Limits, Used
 from remediator.ids import intent_id
 from remediator.playbooks.rules import Budget
@@ -251,12 +252,12 @@ async def test_the_most_urgent_episode_is_decided_first_and_waiting_lifts_the_ot
     async with store.begin(Tx.DECIDE) as tx:
         incident_id = await rows.join(tx)
         fired = {
-            name: await rows.fire(tx, incident_id, rank=rank, decide_again_at=T0 - waited)
-            for name, rank, waited in (
-                ("critical", 0, timedelta(0)),
-                ("high", 1, timedelta(seconds=30)),
-                ("low, long", 3, 4 * MINUTE),
-                ("not due", 0, -MINUTE),
+            name: await rows.fire(tx, incident_id, severity=severity, rank=severity.rank, decide_again_at=T0 - waited)
+            for name, severity, waited in (
+                ("critical", Severity.CRITICAL, timedelta(0)),
+                ("high", Severity.HIGH, timedelta(seconds=30)),
+                ("low, long", Severity.LOW, 4 * MINUTE),
+                ("not due", Severity.CRITICAL, -MINUTE),
             )
         }
         due = [episode.id for episode in await episodes.due(tx, T0, limit=9)]
