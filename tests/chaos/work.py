@@ -105,8 +105,13 @@ class Work:
         )
 
     def _may_rest(self, service: Service, had: tuple[str, ...]) -> bool:
-        """A hopeless one is given up; whatever was caught by a disturbance may have been handed to a person."""
-        return "needs_person" in had or (service.way == "hopeless" and bool({"refuted", "unknown"} & set(had)))
+        """A hopeless one is given up; what was caught by a disturbance may be with a person, or wait out the cooldown of a step that
+        was begun and then not sent: that it never left is not told from the journal."""
+        if "needs_person" in had or (service.way == "hopeless" and bool({"refuted", "unknown"} & set(had))):
+            return True
+        standing = "SELECT target, reasons FROM decisions WHERE current AND verdict = 'deny' AND target IS NOT NULL"
+        waits = {row["target"].rpartition("/")[2] for row in self.site.rows(standing) if '"cooldown"' in row["reasons"]}
+        return "overtaken" in had and service.name in waits
 
     def _outcomes(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
