@@ -50,6 +50,22 @@ class EpisodeRow:
 
 COLUMNS = tuple(episodes.c[name] for name in EpisodeRow.__slots__)
 _ONE = select(*COLUMNS).where(episodes.c.id == bindparam("episode"))
+_DUE = (
+    select(*COLUMNS)
+    .where(and_(episodes.c.rank == bindparam("rank"), episodes.c.decide_again_at <= bindparam("now")))
+    .order_by(episodes.c.decide_again_at)
+    .limit(bindparam("most"))
+)
+_NEXT_DUE = select(
+    *(
+        select(episodes.c.decide_again_at)
+        .where(and_(episodes.c.rank == rank, episodes.c.decide_again_at.is_not(None)))
+        .order_by(episodes.c.decide_again_at)
+        .limit(1)
+        .scalar_subquery()
+        for rank in RANKS
+    )
+)
 
 
 async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[EpisodeRow]:
@@ -59,13 +75,8 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Ep
     """
     found: list[EpisodeRow] = []
     for rank in RANKS:
-        query = (
-            select(*COLUMNS)
-            .where(and_(episodes.c.rank == rank, episodes.c.decide_again_at <= now))
-            .order_by(episodes.c.decide_again_at)
-            .limit(limit)
-        )
-        found.extend(EpisodeRow.of(row) for row in await connection.execute(query))
+        rows = await connection.execute(_DUE, {"rank": rank, "now": now, "most": limit})
+        found.extend(EpisodeRow.of(row) for row in rows)
     found.sort(key=lambda episode: urgency(episode, now))
     return found[:limit]
 
@@ -77,15 +88,7 @@ def urgency(episode: EpisodeRow, now: datetime) -> timedelta:
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
     """The earliest time at which an episode wants to be decided."""
-    earliest = (
-        select(episodes.c.decide_again_at)
-        .where(and_(episodes.c.rank == rank, episodes.c.decide_again_at.is_not(None)))
-        .order_by(episodes.c.decide_again_at)
-        .limit(1)
-        .scalar_subquery()
-        for rank in RANKS
-    )
-    found = (await connection.execute(select(*earliest))).one()
+    found = (await connection.execute(_NEXT_DUE)).one()
     return min((at for at in found if at is not None), default=None)
 
 

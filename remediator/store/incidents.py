@@ -61,6 +61,18 @@ _OF_KEY = (
     .order_by(incidents.c.state.desc(), incidents.c.closed_at.desc())  # "open" sorts after "closed"
     .limit(1)
 )
+_DUE = (
+    select(incidents.c.id)
+    .where(and_(incidents.c.look_again_at <= bindparam("now"), incidents.c.mode == bindparam("mode")))
+    .order_by(incidents.c.look_again_at)
+    .limit(bindparam("most"))
+)
+_NEXT_DUE = (
+    select(incidents.c.look_again_at)
+    .where(and_(incidents.c.look_again_at.is_not(None), incidents.c.mode == bindparam("mode")))
+    .order_by(incidents.c.look_again_at)
+    .limit(1)
+)
 _LAST_EVENT = select(func.max(timeline.c.id)).where(timeline.c.incident_id == bindparam("incident"))
 _ADD_EVENT = insert(timeline)
 
@@ -207,24 +219,14 @@ async def listing(
 
 async def due(connection: AsyncConnection, now: datetime, limit: int, *, mode: str) -> list[str]:
     """Incidents that escalation must judge now, the longest overdue first."""
-    query = (
-        select(incidents.c.id)
-        .where(and_(incidents.c.look_again_at <= now, incidents.c.mode == mode))
-        .order_by(incidents.c.look_again_at)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    asked = {"now": now, "mode": mode, "most": limit}
+    return list((await connection.execute(_DUE, asked)).scalars())
 
 
 async def next_due_at(connection: AsyncConnection, *, mode: str) -> datetime | None:
     """The earliest time at which one must be judged."""
-    query = (
-        select(incidents.c.look_again_at)
-        .where(and_(incidents.c.look_again_at.is_not(None), incidents.c.mode == mode))
-        .order_by(incidents.c.look_again_at)
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar()
+    found: datetime | None = await connection.scalar(_NEXT_DUE, {"mode": mode})
+    return found
 
 
 async def settle(

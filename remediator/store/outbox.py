@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Row, and_, exists, func, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ids import id_after
@@ -88,30 +88,30 @@ def _earlier_waits() -> Any:
     )
 
 
+_UNSENT = outbox.c.state.in_((word("waiting"), word("refused")))
+_WAITING = and_(outbox.c.state == word("waiting"), outbox.c.mode == "live")
+_DUE = (
+    select(*COLUMNS)
+    .where(and_(_WAITING, outbox.c.next_at <= bindparam("now"), ~_earlier_waits()))
+    .order_by(outbox.c.action.desc(), outbox.c.id)
+    .limit(bindparam("most"))
+)
+_NEXT_DUE = select(func.min(outbox.c.next_at)).select_from(outbox).where(and_(_WAITING, ~_earlier_waits()))
+_COUNT_UNSENT = select(outbox.c.state, func.count()).where(_UNSENT).group_by(outbox.c.state)
+_OLDEST = select(func.min(outbox.c.created_at)).where(_WAITING)
+
+
 async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[MessageRow]:
     """Live messages to send now: of each key only the oldest unsent one, so that a resolve never overtakes its trigger.
 
     Triggers before resolves: under a rate cap people are told first what is wrong.
     """
-    query = (
-        select(*COLUMNS)
-        .where(
-            and_(outbox.c.state == word("waiting"), outbox.c.mode == "live", outbox.c.next_at <= now, ~_earlier_waits())
-        )
-        .order_by(outbox.c.action.desc(), outbox.c.id)
-        .limit(limit)
-    )
-    return [MessageRow.of(row) for row in await connection.execute(query)]
+    return [MessageRow.of(row) for row in await connection.execute(_DUE, {"now": now, "most": limit})]
 
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
     """The earliest time at which a message wants to be sent."""
-    query = (
-        select(func.min(outbox.c.next_at))
-        .select_from(outbox)
-        .where(and_(outbox.c.state == word("waiting"), outbox.c.mode == "live", ~_earlier_waits()))
-    )
-    found: datetime | None = (await connection.execute(query)).scalar()
+    found: datetime | None = await connection.scalar(_NEXT_DUE)
     return found
 
 
@@ -150,17 +150,11 @@ async def retry_refused(tx: AsyncConnection, now: datetime) -> int:
 
 async def count_unsent(connection: AsyncConnection) -> dict[str, int]:
     """How many messages wait, and how many were refused for good. What was sent is history, and is not counted."""
-    rows = await connection.execute(select(outbox.c.state, func.count()).where(_UNSENT).group_by(outbox.c.state))
+    rows = await connection.execute(_COUNT_UNSENT)
     return {"waiting": 0, "refused": 0} | {row[0]: row[1] for row in rows}
-
-
-_UNSENT = outbox.c.state.in_((word("waiting"), word("refused")))
 
 
 async def oldest_waiting_at(connection: AsyncConnection) -> datetime | None:
     """When the oldest unsent live message was written."""
-    query = select(func.min(outbox.c.created_at)).where(
-        and_(outbox.c.state == word("waiting"), outbox.c.mode == "live")
-    )
-    found: datetime | None = (await connection.execute(query)).scalar()
+    found: datetime | None = await connection.scalar(_OLDEST)
     return found
