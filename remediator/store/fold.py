@@ -44,7 +44,7 @@ class Arrival(NamedTuple):
     packed: Callable[[], bytes] | None
     """The body, packed; None when an earlier part of the same delivery has stored it."""
     watch_until: datetime | None = None
-    """What it opens is not confirmed and decided only then, unless it is seen once more before (S29); None: confirmed, decided at once."""
+    """What it opens is not confirmed and decided only then, unless seen once more before (S29); None: confirmed, decided at once."""
 
 
 @dataclass(slots=True)
