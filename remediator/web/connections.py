@@ -43,13 +43,18 @@ class Connections:
 
     def __call__(self) -> asyncio.Protocol:
         """For a new connection."""
-        held = self._server.connections
-        if len(held) >= self._most:
-            idle = next((one for one in held if one not in self._answering), None)
-            if idle is None:
-                return _Refused()
-            idle.force_close()
+        if len(self._server.connections) >= self._most and not self._make_room():
+            return _Refused()
         return self._server()
+
+    def _make_room(self) -> bool:
+        """Close what is too many, also of those that came all at once: none of these was counted when the next one was let in."""
+        held = [one for one in self._server.connections if one.transport is not None]  # the others are being closed
+        too_many = len(held) - self._most + 1
+        idle = [one for one in held if one not in self._answering][: max(too_many, 0)]
+        for one in idle:
+            one.force_close()
+        return len(idle) >= too_many
 
     def _counted(
         self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
