@@ -41,9 +41,10 @@ soak: $(VENV)/.ready $(if $(MINUTES),,soak-faults)
 	@REMEDIATOR_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/python -m pytest tests/chaos/soak.py
 
 soak-faults: $(VENV)/.ready
-	@echo "make soak: every fault at every write of every action, on both worlds, then every kill; takes some hours"
+	@echo "make soak: every fault at every write of every action, on both worlds, then every kill, then storms; takes some hours"
 	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/contract/test_faults.py
 	@REMEDIATOR_CRASH_ALL=1 $(BIN)/python -m pytest tests/crash
+	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -s tests/scenario/test_storms.py
 
 model: $(VENV)/.ready
 	@echo "make model: every order of steps of runs among several workers (tests/model/run.pml); takes about ten minutes"
