@@ -94,7 +94,10 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_u
 
 
 async def test_a_killed_session_costs_one_transaction(database_url: str) -> None:
-    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state = 'idle in transaction'"
+    )
 
     async def killed(_tx: Connection) -> None:
         await killer.execute(kill)
