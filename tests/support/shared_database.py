@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -137,3 +138,4 @@ def _named(url: str, database: str) -> str:
 
 if __name__ == "__main__":
     asyncio.run(_serve(Path(sys.argv[1])))
+    shutil.rmtree(sys.argv[1], ignore_errors=True)  # its owner may have been killed
