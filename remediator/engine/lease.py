@@ -63,6 +63,8 @@ class Lease:
         self._valid_until = 0.0
         self._renewed = asyncio.Event()
         self._wakeup = Wakeup()
+        self._no_turn: str | None = None
+        """Why the last look for duties could not write; a heartbeat, which takes no turn on a shared store, would not notice."""
 
     @property
     def left_s(self) -> float:
@@ -121,7 +123,10 @@ class Lease:
             for run_id, claim in held.items():
                 self._settle_claim(run_id, claim, kept.get(run_id))
             self._duties.renewed(had, known=known)
-            self._on_beat()
+            if self._no_turn is None:
+                self._on_beat()
+            else:
+                self._on_failure(self._no_turn)
         except StoreUnavailableError as error:
             log.warning("heartbeat_failed", reason=error.reason)
             self._on_failure(error.reason)
@@ -137,9 +142,12 @@ class Lease:
         now = self._clock.now()
         try:
             next_free_at = await self._duties.settle(now, self.until(now))
+            await self._have_a_turn()
         except StoreUnavailableError as error:
             log.warning("duties_not_settled", reason=error.reason)
+            self._no_turn = error.reason
             return look_every_s
+        self._no_turn = None
         ahead_s = look_every_s if next_free_at is None else (next_free_at - self._clock.now()).total_seconds()
         return min(look_every_s, max(ahead_s, 0.0) + _JUST_AFTER_S)
 
@@ -152,6 +160,12 @@ class Lease:
                 await replicas.leave(tx, self._owner, self._clock.now())
         except StoreUnavailableError as error:
             log.warning("not_left", reason=error.reason)
+
+    async def _have_a_turn(self) -> None:
+        """A store that takes heartbeats and nothing else is no store that works: nobody decides, and no page is written (S36)."""
+        if self._store.shared:
+            async with self._store.begin(Tx.MARK):
+                pass
 
     def _settle_claim(self, run_id: str, claim: _Claim, found: tuple[str | None, int] | None) -> None:
         if found == (self._owner, claim.fence):

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from remediator.engine.duty import Duties
 from remediator.engine.lease import Lease
 from remediator.metrics import Metrics
-from remediator.store.database import Store
+from remediator.store.database import Store, open_store
 from remediator.store.replicas import Card
 from tests.support import incidents as rows
 from tests.support import runs as made
@@ -23,6 +24,8 @@ LEASE_S = made.LEASE.total_seconds()
 class Holder:
     lease: Lease
     lost: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """What the alarm that needs no store was told last: nothing is wrong, or why."""
 
 
 @pytest.fixture
@@ -33,18 +36,22 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def one(store: Store, clock: ManualClock) -> Holder:
+    return _holder(store, clock)
+
+
+def _holder(store: Store, clock: ManualClock) -> Holder:
     card = Card(id="one", name="one", mode="live", node=None, set_hash=None, knows=())
-    return Holder(
-        Lease(
-            store=store,
-            clock=clock,
-            card=lambda: card,
-            length=made.LEASE,
-            duties=Duties(store=store, owner="one", metrics=Metrics()),
-            on_beat=lambda: None,
-            on_failure=lambda _: None,
-        )
+    told: list[str] = []
+    lease = Lease(
+        store=store,
+        clock=clock,
+        card=lambda: card,
+        length=made.LEASE,
+        duties=Duties(store=store, owner="one", metrics=Metrics()),
+        on_beat=lambda: told.append("works"),
+        on_failure=told.append,
     )
+    return Holder(lease, told=told)
 
 
 async def test_a_heartbeat_moves_the_permit_of_a_claim_that_is_still_ours(
@@ -95,3 +102,24 @@ async def test_a_lease_is_counted_from_before_its_heartbeat(clock: ManualClock, 
     assert one.lease.left_s == LEASE_S
     await clock.advance(LEASE_S)
     assert not one.lease.holds
+
+
+async def test_a_store_that_takes_heartbeats_and_nothing_else_is_told_of(database_url: str, clock: ManualClock) -> None:
+    store = await open_store(database_url)
+    keeping = await asyncpg.connect(database_url)
+    try:
+        one = _holder(store, clock)
+        await one.lease.renew()
+        await one.lease.settle()
+        await keeping.execute("SELECT pg_advisory_lock($1)", int.from_bytes(b"remediat"))
+        await one.lease.settle()
+        await one.lease.renew()
+        assert one.lease.holds, "a heartbeat waits for nobody"
+        assert one.told == ["works", "canceling statement due to lock timeout"]
+        await keeping.execute("SELECT pg_advisory_unlock_all()")
+        await one.lease.settle()
+        await one.lease.renew()
+        assert one.told[-1] == "works"
+    finally:
+        await keeping.close()
+        await store.close()
