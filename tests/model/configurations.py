@@ -28,10 +28,10 @@ HOLDS = (
     Configuration("a run and its reverse, one worker", ("WORKERS=1", "RUNS=2", "SECOND_REVERSE"), short=True),
     Configuration("a run and one to be approved, one worker", ("WORKERS=1", "RUNS=2", "SECOND_APPROVAL"), short=True),
     Configuration("one process on SQLite, restarted", ("SQLITE", "WORKERS=1", "UNDO"), short=True),
-    Configuration("writes land however late", ("LATE", "ATTEMPTS=1", "NO_CANCEL"), short=True),
+    Configuration("writes land however late", ("LATE", "NO_CANCEL"), short=True),
     Configuration("nothing is lost, no cancel", ("LIVE", "ATTEMPTS=1", "NO_CANCEL"), short=True),
     Configuration("one run and its undo", ("UNDO",)),
-    Configuration("three workers", ("WORKERS=3", "ATTEMPTS=1", "NO_CANCEL")),
+    Configuration("three workers", ("WORKERS=3", "NO_CANCEL")),
     Configuration("two runs on one target", ("RUNS=2", "ATTEMPTS=1", "NO_CANCEL")),
     Configuration("a run and its reverse", ("RUNS=2", "SECOND_REVERSE", "ATTEMPTS=1", "NO_CANCEL")),
     Configuration("a run and one to be approved", ("RUNS=2", "SECOND_APPROVAL", "ATTEMPTS=1", "NO_CANCEL")),
@@ -55,7 +55,7 @@ BROKEN = tuple(
             "after a yes nobody looks who else has the target",
             ("WORKERS=1", "RUNS=2", "SECOND_APPROVAL", "MUT_YES_UNCHECKED"),
         ),
-        ("a late write carries no token", ("LATE", "ATTEMPTS=1", "NO_CANCEL", "MUT_NO_TOKEN")),
+        ("a late write carries no token", ("LATE", "NO_CANCEL", "MUT_NO_TOKEN")),
         ("nobody takes over a run whose lease is over", ("LIVE", "ATTEMPTS=1", "NO_CANCEL", "MUT_NO_TAKEOVER")),
     )
 )
