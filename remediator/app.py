@@ -43,6 +43,7 @@ from remediator.engine.lease import Lease
 from remediator.engine.operate import Operations
 from remediator.engine.permission_watch import PermissionWatch
 from remediator.engine.playbook_watch import PlaybookWatch
+from remediator.engine.reach import Reach
 from remediator.engine.readiness import Readiness
 from remediator.engine.reconciler import Reconciler
 from remediator.engine.reconciliation import Reconciliation
@@ -252,7 +253,8 @@ class App:
                 client_url=settings.external_url,
                 probe=self._probe,
             )
-            courier_duty = duties.add("courier", unfit=fitness.in_mode)
+            reach = Reach(clock=clock, replica=self._owner, unfit=fitness.in_mode)
+            courier_duty = duties.add("courier", unfit=reach.unfit)
             courier = Courier(
                 store=courier_duty,
                 clock=clock,
@@ -262,6 +264,7 @@ class App:
                 events_per_minute=settings.pagerduty.events_per_minute,
                 jitter=random.random,
                 may_send=lambda: courier_duty.held and lease.holds,
+                reach=reach,
             )
             alarm = Alarm(
                 channel=pagerduty,

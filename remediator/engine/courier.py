@@ -15,6 +15,7 @@ from remediator.channels.base import Channel, Message, Sent
 from remediator.clock import Clock
 from remediator.engine.door import Door
 from remediator.engine.duty import LostDutyError
+from remediator.engine.reach import Reach
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import OutcomeUnknownError, PermanentError, StoreUnavailableError, TransientError
 from remediator.metrics import Metrics
@@ -48,10 +49,12 @@ class Courier:
         events_per_minute: int,
         jitter: Callable[[], float],
         may_send: Callable[[], bool],
+        reach: Reach,
     ) -> None:
         """``jitter`` gives numbers from 0 to below 1, evenly spread. ``events_per_minute`` holds for each channel's other side.
 
-        ``may_send`` is asked before each send: no, when somebody else may be sending by now (S20).
+        ``may_send`` is asked before each send: no, when somebody else may be sending by now (S20). ``reach`` is told whether the
+        other side answered.
         """
         self._store = store
         self._clock = clock
@@ -61,6 +64,7 @@ class Courier:
         self._events_per_minute = events_per_minute
         self._jitter = jitter
         self._may_send = may_send
+        self._reach = reach
         self._sent_at: deque[float] = deque()
         self._accepted: dict[str, Sent] = {}
         """Taken by the other side and not yet settled, because the store failed: not to be sent again by this process."""
@@ -119,11 +123,17 @@ class Courier:
             sent = self._accepted.get(row.id) or await self._hand_over(row)
         except PermanentError as error:
             bound.error("message_refused", error=str(error))
+            self._reach.open()
             await self._settle(row, "refused", str(error))
             return "refused"
         except (TransientError, OutcomeUnknownError) as error:
             bound.warning("message_not_sent", error=str(error), attempt=row.attempts + 1)
-            await self._postpone(row, str(error), getattr(error, "retry_after_s", None) or 0.0)
+            asked_to_wait_s: float | None = getattr(error, "retry_after_s", None)
+            if asked_to_wait_s is None:
+                self._reach.closed()
+            else:
+                self._reach.open()
+            await self._postpone(row, str(error), asked_to_wait_s or 0.0)
             return "unknown" if isinstance(error, OutcomeUnknownError) else "failed"
         except StoreUnavailableError:
             raise
@@ -131,6 +141,7 @@ class Courier:
             bound.exception("message_not_sent_after_defect", attempt=row.attempts + 1)
             await self._postpone(row, type(error).__name__, 0.0)
             return "failed"
+        self._reach.open()
         self._accepted[row.id] = sent
         await self._settle(row, "sent", None if sent.reduced is None else f"without details: {sent.reduced}")
         del self._accepted[row.id]

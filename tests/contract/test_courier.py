@@ -14,6 +14,8 @@ from sqlalchemy import select
 from remediator.channels.base import Message, Sent
 from remediator.channels.pagerduty import PagerDuty
 from remediator.engine.courier import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, Courier
+from remediator.engine.fitness import fit
+from remediator.engine.reach import Reach
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import StoreUnavailableError
 from remediator.metrics import Metrics
@@ -64,6 +66,7 @@ async def courier_of(
             events_per_minute=per_minute,
             jitter=jitter,
             may_send=lambda: True,
+            reach=Reach(clock=clock, replica="own_1", unfit=fit),
         )
 
 
@@ -329,6 +332,7 @@ async def test_a_defect_in_a_channel_is_tried_again(store: Store, clock: ManualC
         events_per_minute=60,
         jitter=lambda: 0.5,
         may_send=lambda: True,
+        reach=Reach(clock=clock, replica="own_1", unfit=fit),
     )
     await courier.send_due()
     assert await states(store) == [("trigger", "waiting", 1)]
