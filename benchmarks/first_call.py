@@ -22,7 +22,7 @@ from benchmarks.world import Cluster, cluster
 _AIM_MS = 100.0
 _A_BODY = 10
 _POST_EVERY_S = 0.1
-_BETWEEN_S = 0.2
+_BETWEEN_S = 0.5
 
 
 def rows(scale: Scale) -> Iterator[Row]:
