@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from remediator.clients.kubernetes.api import KubernetesApi
-from remediator.engine import unclaimed
+from remediator.engine import reach, unclaimed
 from remediator.errors import ConfigError, NotSentError, StoreUnavailableError
 from remediator.sandbox.kubernetes.resources import PODS
 from remediator.sandbox.world import World
@@ -208,6 +208,19 @@ async def test_a_holder_that_comes_back_after_its_lease_sends_nothing(
         thawed.set()
         await second.until(refused.is_set, what="the late write is held back")
     assert restarts(world) == 1
+
+
+async def test_a_replica_that_reaches_the_store_and_not_pagerduty_lets_another_one_page(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "_TRIED_S", 1.0)
+    first = await start("a", pagerduty__url="http://127.0.0.1:1/v2/enqueue")  # nobody listens there
+    second = await start("b")
+    assert "courier" in first.app.duties
+    await first.alert(firing("NobodyKnowsThis"))
+    [page] = await second.until(world.pagerduty.open, what="somebody is paged")
+    assert "NobodyKnowsThis" in page.summary
+    assert "courier" in second.app.duties
 
 
 async def test_a_pause_at_one_replica_stops_a_run_in_anothers_hand(world: World, start: Start) -> None:
