@@ -416,9 +416,11 @@ class App:
         ending = False
 
         def done(_task: asyncio.Task[None]) -> None:
-            if ending or task.cancelled():
+            if ending:
                 return
-            log.critical("loop_ended", loop=name, exc_info=task.exception())
+            # Nobody else cancels it; a cancelled wait that got out of a library must not end a loop in silence.
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            log.critical("loop_ended", loop=name, exc_info=error)
             self.failed.set()
 
         async def end() -> None:
