@@ -25,7 +25,7 @@ ANSWERS_WITHIN_S = COMMIT_TIMEOUT_S + 2.5
 """In this time a process that runs answers a webhook, whatever its store does; two busy cores included."""
 _GIVES_UP_S = 6.0
 _TICK_S = 0.1
-LEASE_S, REQUEST_S, TAKEOVER_S = 2.0, 0.6, 0.4
+LEASE_S, REQUEST_S, TAKEOVER_S = 2.5, 1.0, 0.4
 TAKEN_OVER_AFTER_S = LEASE_S + REQUEST_S + TAKEOVER_S + 1.0
 """So long after it stopped renewing, a replica's work is in other hands."""
 _TIMINGS = {
