@@ -33,6 +33,7 @@ class ActiveAlert:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     starts_at: datetime
+    """Both in UTC."""
     ends_at: datetime
     state: str
     """``active``, ``suppressed`` (silenced or inhibited: still firing) or ``unprocessed``."""
@@ -46,7 +47,7 @@ class ActiveAlert:
             firing=True,
             labels=dict(self.labels),
             annotations=dict(self.annotations),
-            starts_at=self.starts_at.astimezone(UTC),
+            starts_at=self.starts_at,
             ends_at=None,
             generator_url=self.generator_url,
             fingerprint=self.fingerprint,
@@ -234,8 +235,8 @@ async def _grouped(peer: HttpJson, receiver: str, clock: Clock) -> tuple[ActiveA
             fingerprint=alert.fingerprint,
             labels=alert.labels,
             annotations=alert.annotations or {},
-            starts_at=alert.starts_at,
-            ends_at=alert.ends_at,
+            starts_at=_instant(alert.starts_at),
+            ends_at=_instant(alert.ends_at),
             state=alert.state,
             receivers=(receiver,),
             generator_url=alert.generator_url or "",
@@ -249,12 +250,20 @@ def _alert(item: Mapping[str, Any]) -> ActiveAlert:
         fingerprint=str(item["fingerprint"]),
         labels=dict(item["labels"]),
         annotations=dict(item.get("annotations") or {}),
-        starts_at=datetime.fromisoformat(item["startsAt"]),
-        ends_at=datetime.fromisoformat(item["endsAt"]),
+        starts_at=_instant(datetime.fromisoformat(item["startsAt"])),
+        ends_at=_instant(datetime.fromisoformat(item["endsAt"])),
         state=str(item["status"]["state"]),
         receivers=tuple(str(receiver["name"]) for receiver in item.get("receivers") or ()),
         generator_url=str(item.get("generatorURL") or ""),
     )
+
+
+def _instant(said: datetime) -> datetime:
+    """In UTC. Who posts an alert chooses its zone, and by that an instant before the first year that can be told, or after the last."""
+    try:
+        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except OverflowError:
+        return said.replace(tzinfo=UTC)  # off by that zone, in the first year or the last
 
 
 def _merged(known: ActiveAlert | None, alert: ActiveAlert) -> ActiveAlert:

@@ -4,7 +4,6 @@ It only ever adds what fires. Absence closes nothing, save an episode that was d
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
 from itertools import groupby
 from typing import Protocol
 
@@ -77,9 +76,7 @@ class Reconciler:
             return
         answer, alert = await self._ask(seen)
         active = {Answer.YES: True, Answer.NO: False, Answer.UNKNOWN: None}[answer]
-        judged = judge(
-            seen.timeline, active=active, starts_at=None if alert is None else alert.starts_at.astimezone(UTC)
-        )
+        judged = judge(seen.timeline, active=active, starts_at=None if alert is None else alert.starts_at)
         async with self._store.begin(Tx.SETTLE_DOUBT) as connection:
             now = self._clock.now()
             confirmed_at = {Answer.YES: now, Answer.NO: seen.confirmed_at, Answer.UNKNOWN: None}[answer]
@@ -126,6 +123,10 @@ class Reconciler:
                 await self.fetch_owed()
             except StoreUnavailableError as error:
                 log.warning("fetch_of_owed_alerts_failed", reason=error.reason)
+            except (
+                Exception
+            ) as error:  # a defect about what one source says must not end the process, and the next one's after it
+                log.exception("fetch_of_owed_alerts_failed", reason=type(error).__name__)
             await self._wakeup.wait(self._clock, POLL_S)
 
     async def fetch_owed(self) -> None:

@@ -75,6 +75,11 @@ class Reconciliation:
                 except (FactsMissingError, StoreUnavailableError) as error:
                     self._metrics.reconciliations.labels(result="failed").inc()
                     log.warning("reconciliation_failed", source=source, reason=str(error))
+                except (
+                    Exception
+                ) as error:  # a defect about what one source says must not end the process, and the next one's after it
+                    self._metrics.reconciliations.labels(result="failed").inc()
+                    log.exception("reconciliation_failed", source=source, reason=type(error).__name__)
             await self._clock.sleep(self._every.total_seconds())
 
     async def reconcile(self, source: str) -> None:

@@ -19,6 +19,7 @@ from remediator.engine.intake import Intake
 from remediator.engine.reconciliation import Reconciliation
 from remediator.errors import FactsMissingError
 from remediator.metrics import Metrics
+from remediator.sandbox import alertmanager_api
 from remediator.sandbox.alertmanager import Alertmanager
 from remediator.sandbox.fingerprints import fingerprint
 from remediator.sandbox.prometheus import Prometheus, Rule
@@ -407,3 +408,41 @@ async def test_a_pass_after_a_failed_one_goes_on(bench: Bench) -> None:
     assert value("remediator_reconciliations_total", {"result": "failed"}) == 1
     assert value("remediator_reconciliations_total", {"result": "done"}) == 1
     assert await bench.states() == {"checkout": "open"}
+
+
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00.000+14:00", "9999-12-31T23:59:59.000-14:00", "2026-01-01T00:00:00"]
+)
+async def test_an_alert_whose_start_cannot_be_told_harms_nobody_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    """Whoever may post alerts chooses the zone in which Alertmanager shows them."""
+    shown = alertmanager_api._shown
+
+    def odd(peer: Alertmanager, alert: Any) -> dict[str, Any]:
+        return shown(peer, alert) | ({"startsAt": start} if alert.labels == DOWN else {})
+
+    monkeypatch.setattr(alertmanager_api, "_shown", odd)
+    bench.fire(DOWN)
+    bench.fire(CART)
+    await bench.passes(2)
+    assert (await bench.states())["cart"] == "open"
+
+
+async def test_a_defect_in_a_pass_is_gone_with_the_pass(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, failed = AlertmanagerPeers.told, asyncio.Event()
+
+    async def broken_once(peers: AlertmanagerPeers, receiver: str) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError
+        return await read(peers, receiver)
+
+    monkeypatch.setattr(AlertmanagerPeers, "told", broken_once)
+    bench.fire(CART)
+    passing = asyncio.create_task(bench.reconciliation.run())
+    await failed.wait()
+    async with asyncio.timeout(20):
+        while "cart" not in await bench.states():
+            await bench.clock.advance(MINUTE)
+    passing.cancel()
