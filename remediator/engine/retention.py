@@ -57,6 +57,9 @@ class Retention:
             except StoreUnavailableError as error:
                 log.warning("retention_store_unavailable", reason=error.reason)
                 ahead_s = _AFTER_TROUBLE_S
+            except Exception:  # old rows that cannot go are no reason to stop remedying
+                log.exception("history_not_removed")
+                ahead_s = _ROUND_EVERY_S
             await self._clock.sleep(ahead_s)
 
     def before(self) -> datetime:

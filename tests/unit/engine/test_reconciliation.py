@@ -446,3 +446,4 @@ async def test_a_defect_in_a_pass_is_gone_with_the_pass(bench: Bench, monkeypatc
         while "cart" not in await bench.states():
             await bench.clock.advance(MINUTE)
     passing.cancel()
+    await asyncio.gather(passing, return_exceptions=True)

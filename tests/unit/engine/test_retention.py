@@ -17,7 +17,7 @@ from remediator.metrics import Metrics
 from remediator.playbooks.model import Playbook
 from remediator.runs.undo import reverse
 from remediator.settings import Settings
-from remediator.store import incidents, ledger, outbox, retention
+from remediator.store import incidents, ledger, locks, outbox, retention
 from remediator.store.database import Connection, Store, Tx, open_store
 from remediator.store.schema import dead_letters, deliveries, episodes, metadata
 from remediator.store.schema import incidents as incident_table
@@ -455,3 +455,21 @@ def test_every_reference_has_an_index_by_which_a_delete_finds_who_still_points_h
         first = {next(iter(index.columns)).name for index in whole} | {next(iter(table.primary_key)).name}
         for column in table.columns:
             assert not column.foreign_keys or column.name in first, f"{table.name}.{column.name}"
+
+
+async def test_old_rows_that_cannot_go_end_nothing_and_go_later(case: Case) -> None:
+    async with case.store.begin(Tx.OPERATE) as tx:
+        old = await past(tx)
+        await locks.take(tx, run_id=old.run, mode="live", target=Target.parse(rows.CHECKOUT), now=LONG_AGO)
+    removing = asyncio.create_task(case.retention.run())
+    for _ in range(50):
+        await case.clock.advance(1)
+    assert not removing.done()
+    assert (await case.counts())["runs"] == 1
+    async with case.store.begin(Tx.OPERATE) as tx:
+        await locks.release(tx, old.run)
+    async with asyncio.timeout(20):
+        while (await case.counts())["runs"]:
+            await case.clock.advance(60)
+    removing.cancel()
+    await asyncio.gather(removing, return_exceptions=True)
