@@ -11,7 +11,15 @@ Wake = Callable[[], None]
 
 
 def heed(
-    store: Store, *, decider: Wake, runner: Wake, escalator: Wake, courier: Wake, reconciler: Wake, duties: Wake, clock: Wake
+    store: Store,
+    *,
+    decider: Wake,
+    runner: Wake,
+    escalator: Wake,
+    courier: Wake,
+    reconciler: Wake,
+    duties: Wake,
+    clock: Wake,
 ) -> None:
     """Wake these by the kind of transaction, as the replica that made it wakes its own."""
     concerns: Mapping[Tx, Sequence[Wake]] = {

@@ -253,7 +253,9 @@ async def test_a_write_that_lands_after_it_was_given_up_is_waited_for_before_a_c
     async with World(speed=4) as world:
         await crashing(world)
         async with running(tmp_path, world=world) as service:
-            late = world.kubernetes.faults.add(match="PATCH /apis/*", kind="delay 1.6")  # the request is given up after 1 s
+            late = world.kubernetes.faults.add(
+                match="PATCH /apis/*", kind="delay 1.6"
+            )  # the request is given up after 1 s
             await service.alert(firing(namespace="shop", deployment="checkout"))
             await service.until(lambda: late.hits == 1, what="the write is on its way")
             [run] = await service.runs()

@@ -192,7 +192,12 @@ async def test_of_an_incident_of_long_ago_what_is_left_is_told(sat: Desk, ask: A
         incident = await rows.join(tx)
         alert = await rows.fire(tx, incident)
         await rows.close(tx, alert, T0)
-        over: dict[str, Any] = {"outcome": "verified", "reason": "its conditions held", "ended_at": T0, "changed_at": T0}
+        over: dict[str, Any] = {
+            "outcome": "verified",
+            "reason": "its conditions held",
+            "ended_at": T0,
+            "changed_at": T0,
+        }
         run = await rows.admit(tx, incident, alert, "ended", **over)
         await tx.execute(update(incidents).values(state="closed", closed_at=T0, look_again_at=None))
     before = T0 + timedelta(days=1)
