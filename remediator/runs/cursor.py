@@ -123,7 +123,9 @@ class Cursor:
 
     def moved(self, step: timedelta) -> Self:
         """The same cursor after a step of the clock (S28)."""
-        instants = {name: None if (at := getattr(self, name)) is None else at + step for name in _INSTANTS}
+        instants: dict[str, Any] = {
+            name: None if (at := getattr(self, name)) is None else at + step for name in _INSTANTS
+        }
         return replace(self, **instants)
 
     @classmethod

@@ -23,6 +23,7 @@ from remediator.decision.facts import (
     PauseFact,
     Problem,
     RemedyFacts,
+    Used,
 )
 from remediator.playbooks.model import Autonomy, Playbook
 from tests.support.clock import T0
@@ -31,7 +32,8 @@ from tests.support.facts import TARGET, acting, facts, plan
 PLAYBOOK = acting()
 
 ago = st.integers(0, 7200).map(lambda seconds: T0 - timedelta(seconds=seconds))
-instants = st.lists(ago, max_size=12).map(lambda times: tuple(sorted(times)))
+ahead = st.integers(0, 7200).map(lambda seconds: T0 + timedelta(seconds=seconds))
+used = st.builds(Used, st.integers(0, 24), st.none() | ahead)
 problems = st.builds(Problem, st.just("facts_missing"), st.just("no answer"), st.sampled_from(["wait", "refuse"]))
 episodes = st.builds(
     EpisodeFacts,
@@ -49,7 +51,7 @@ autonomies = st.builds(
     ladder=st.none() | ladders,
 )
 changes = st.builds(ChangeFact, ago, st.just("another"), st.none() | st.sampled_from(["verified", "failed"]))
-ledgers = st.builds(LedgerFacts, st.none() | changes, instants, instants, instants)
+ledgers = st.builds(LedgerFacts, st.none() | changes, used, used, used)
 remedies = st.one_of(
     st.just(RemedyFacts(0, plans=(plan(),))),
     st.builds(RemedyFacts, st.none() | st.just(0), st.none() | st.just("restart"), refused=st.none() | problems),
@@ -73,15 +75,19 @@ worlds = st.builds(
 )
 
 
+def _one_more(count: Used) -> Used:
+    return replace(count, runs=count.runs + 1)
+
+
 def _one_more_run(found: Facts) -> Facts:
     ledger = found.ledger
     if ledger is None:
         return found
     counted = LedgerFacts(
         ledger.last_change,
-        runs_on_target=(*ledger.runs_on_target, T0),
-        of_playbook=(*ledger.of_playbook, T0),
-        of_everything=(*ledger.of_everything, T0),
+        runs_on_target=_one_more(ledger.runs_on_target),
+        of_playbook=_one_more(ledger.of_playbook),
+        of_everything=_one_more(ledger.of_everything),
     )
     return replace(found, ledger=counted)
 
