@@ -29,7 +29,7 @@ LEASE_S, REQUEST_S, TAKEOVER_S = 2.5, 1.0, 0.4
 TAKEN_OVER_AFTER_S = LEASE_S + REQUEST_S + TAKEOVER_S + 1.0
 """So long after it stopped renewing, a replica's work is in other hands."""
 _TIMINGS = {
-    "timings.lease": f"{LEASE_S:g}s",
+    "timings.lease": f"{LEASE_S * 1000:g}ms",
     "timings.request": f"{REQUEST_S * 1000:g}ms",
     "timings.takeover": f"{TAKEOVER_S * 1000:g}ms",
     "timings.settle": "100ms",
@@ -103,8 +103,11 @@ class Site(Ground):
                 self._stalls.append((loop.time(), late_s))
 
     async def all_serve(self) -> None:
-        """Wait until every replica takes webhooks."""
-        await self.until(lambda: all(replica.serving for replica in self.replicas), "all replicas serve")
+        """Wait until every replica takes webhooks, or one has ended for good."""
+        await self.until(
+            lambda: all(replica.serving or replica.wrong for replica in self.replicas), "all replicas serve"
+        )
+        assert not (wrong := [one for replica in self.replicas for one in replica.wrong]), wrong
 
     def holder_of(self, run_id: str) -> Replica | None:
         """Who has this run in hand now."""
