@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.alerts.episode import State, Timeline
@@ -145,10 +145,10 @@ async def debts(connection: AsyncConnection, limit: int = 500) -> list[Debt]:
 
 
 async def pay(connection: AsyncConnection, paid: Sequence[Debt], now: datetime) -> None:
-    """These are fetched."""
-    await connection.execute(
-        update(deliveries).where(deliveries.c.id.in_([debt.delivery_id for debt in paid])).values(fetched_at=now)
-    )
+    """These are fetched. What has become due again since they were read stays owed."""
+    latest = max(debt.received_at for debt in paid)
+    fetched = and_(deliveries.c.id.in_([debt.delivery_id for debt in paid]), deliveries.c.received_at <= latest)
+    await connection.execute(update(deliveries).where(fetched).values(fetched_at=now))
 
 
 async def give_up(connection: AsyncConnection, lost: Sequence[Debt], why: str, now: datetime) -> None:

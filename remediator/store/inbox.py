@@ -74,13 +74,14 @@ def _turns(arrivals: Sequence[Arrival]) -> Iterator[list[tuple[int, Arrival]]]:
 
 
 async def owe(writer: LeanWriter, source: str, now: datetime, receiver: str, error: str) -> None:
-    """Remember that a body was too large to read: a dead letter for people, and a debt for the reconciler (one at a time)."""
+    """Remember that a body was too large to read: a dead letter for people, and a debt for the reconciler (one at a time, as of the
+    last such body: what began before that one is owed)."""
     letter = fold.dead_letter(source, now, Rejected(b"", error))
     debt = (new_id("dlv"), source, microseconds(now), plain_text(receiver), "", SIZE_LIMIT, 0, pack(b""))
 
     def work(execute: Execute) -> None:
         execute.insert_rows("dead_letters", fold.DEAD_LETTER, [letter])
-        if not execute(_STANDING_DEBT, (SIZE_LIMIT, source, plain_text(receiver))):
+        if not execute(_OWED_SINCE, (microseconds(now), SIZE_LIMIT, source, plain_text(receiver))):
             execute.insert_rows("deliveries", fold.DELIVERY, [debt])
 
     await writer.run(work)
@@ -91,9 +92,9 @@ async def touch(writer: LeanWriter, now: datetime) -> None:
     await writer.run(lambda execute: execute(_TOUCH, (f'"{now.isoformat()}"',)))
 
 
-_STANDING_DEBT = """
-    SELECT id FROM deliveries
-    WHERE truncated = ? AND truncated != 0 AND fetched_at IS NULL AND source = ? AND receiver = ? LIMIT 1
+_OWED_SINCE = """
+    UPDATE deliveries SET received_at = ?
+    WHERE truncated = ? AND truncated != 0 AND fetched_at IS NULL AND source = ? AND receiver = ? RETURNING id
 """
 _TOUCH = """
     INSERT INTO meta (key, value) VALUES ('intake_checked_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value

@@ -15,8 +15,8 @@ from remediator.engine.intake import Intake
 from remediator.engine.reconciler import Reconciler
 from remediator.errors import FactsMissingError
 from remediator.metrics import Metrics
-from remediator.store import episodes
-from remediator.store.database import Store, open_store
+from remediator.store import doubts, episodes
+from remediator.store.database import Store, Tx, open_store
 from remediator.store.episodes import EpisodeRow
 from tests.support.clock import T0, ManualClock
 from tests.support.door import alert, body
@@ -243,6 +243,27 @@ async def test_after_a_body_that_was_too_large_everything_for_its_receiver_is_fe
     await bench.reconciler.fetch_owed()
     assert await bench.column("SELECT fingerprint FROM episodes") == ["a"]
     assert bench.peers.asked == [((), "remediator")]
+
+
+async def test_a_second_body_that_was_too_large_is_owed_as_well_s3(bench: Bench) -> None:
+    await bench.intake.too_large("prod", "body of 40000000 bytes is over the limit", "remediator")
+    await bench.clock.advance(300)
+    bench.peers.alerts = [active("late", starts_at=bench.clock.now() - timedelta(seconds=10))]
+    await bench.intake.too_large("prod", "body of 40000000 bytes is over the limit", "remediator")
+    await bench.reconciler.fetch_owed()
+    assert await bench.column("SELECT fingerprint FROM episodes") == ["late"]
+
+
+async def test_a_body_that_was_too_large_while_the_rest_was_fetched_stays_owed_s3(bench: Bench) -> None:
+    await bench.intake.too_large("prod", "body of 40000000 bytes is over the limit", "remediator")
+    async with bench.store.read() as connection:
+        owed = await doubts.debts(connection)
+    await bench.clock.advance(1)
+    await bench.intake.too_large("prod", "body of 40000000 bytes is over the limit", "remediator")
+    async with bench.store.begin(Tx.MARK) as tx:
+        await doubts.pay(tx, owed, bench.clock.now())
+    async with bench.store.read() as connection:
+        assert [one.received_at for one in await doubts.debts(connection)] == [bench.clock.now()]
 
 
 async def test_a_body_of_which_even_the_receiver_is_unknown_was_for_one_of_ours(bench: Bench) -> None:
