@@ -20,6 +20,7 @@ from remediator.store import approvals, claims, journal, pauses, reverses, runs
 from remediator.store.database import Tx
 from remediator.store.runs import LostClaimError, RunRow
 from remediator.store.schema import ledger, locks
+from remediator.store.schema import runs as runs_table
 from remediator.targets import Target
 from tests.support import runs as made
 from tests.support.clock import T0
@@ -111,6 +112,25 @@ class StoreMachine(RuleBasedStateMachine):
         for one in got:
             self.a_step_is_begun(one)
         return multiple(*got)
+
+    @rule(target=held, frozen=st.sampled_from(OWNERS), other=st.sampled_from(OWNERS))
+    def a_process_freezes_and_another_takes_over(self, frozen: str, other: str) -> Any:
+        first = self.claim(frozen, limit=99)
+        self.now += LEASE + GRACE + timedelta(seconds=1)
+        second = self.claim(other, limit=99)
+        self.now += timedelta(seconds=1)
+        self.a_process_beats(frozen)
+        return multiple(*first, *second)
+
+    @rule(target=ids, where=st.sampled_from(TARGETS))
+    def a_yes_comes_before_another_decision(self, where: Target) -> Any:
+        """Its run is due first, and finds one that is admitted and has taken no lock yet."""
+        asked = self.a_decision_asks_for_approval(where)
+        self.somebody_answers_a_request(asked, "approved")
+        self.now += timedelta(seconds=1)
+        admitted = self.a_decision_admits(where)
+        self.claim(OWNERS[0], limit=1)
+        return multiple(asked, *([admitted] if isinstance(admitted, str) else []))
 
     def claim(self, owner: str, limit: int) -> list[RunRow]:
         due = {run.id: run for run in self.model.runs.values() if run.due(self.now)}
@@ -256,7 +276,7 @@ class StoreMachine(RuleBasedStateMachine):
             ended = self.do(Tx.OPERATE, pauses.end, scope=scope, by="ada", now=self.now)
             assert ended == self.model.pauses.pop(scope, 0)
 
-    @rule(seconds=st.sampled_from([1, 15, 41, 3601]))
+    @rule(seconds=st.sampled_from([1, 15, 35, 3601]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -271,6 +291,8 @@ class StoreMachine(RuleBasedStateMachine):
             held = {
                 tuple(row) for row in await connection.execute(select(locks.c.run_id, locks.c.scope, locks.c.exclusive))
             }
+            leases = await connection.execute(select(runs_table.c.id, runs_table.c.lease_until))
+            lease_of = {row.id: row.lease_until for row in leases}
             counted = set((await connection.execute(select(ledger.c.run_id))).scalars())
             standing = [one.scope for one in await pauses.standing(connection)]
             begun = {row["run_id"] for row in await pauses.effects_begun(connection, pauses.ALL)}
@@ -279,6 +301,7 @@ class StoreMachine(RuleBasedStateMachine):
         for run in known.values():
             row = rows[run.id]
             assert (row.state, row.owner, row.fence, row.wake_at) == (run.state, run.owner, run.fence, run.wake_at), run
+            assert lease_of[run.id] == run.lease_until
             stuck = run.wake_at is None and run.owner is None
             assert not stuck or run.state in ("ended", "needs_person"), "nothing would ever move it on"
         assert held == set(model.locks())
