@@ -16,7 +16,7 @@ help:
 	@echo "make test-fast  unit tests and properties only, under a minute"
 	@echo "make soak       every fault at every write of every action; replicas killed, frozen, cut off for an hour; takes some hours"
 	@echo "                (MINUTES=10: only the replicas, for so long)"
-	@echo "make model      the formal model of runs among several workers, in full bounds, by spin; takes about ten minutes"
+	@echo "make model      the formal model of runs among several workers, in full bounds, by spin; takes some minutes"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what the claims about speed rest on (QUICK=1: a short one; JSON=FILE, MARKDOWN=FILE)"
 	@echo "make clean      remove the virtual environment and every cache"
@@ -47,7 +47,7 @@ soak-faults: $(VENV)/.ready
 	@REMEDIATOR_SOAK=1 $(BIN)/python -m pytest -s tests/scenario/test_storms.py
 
 model: $(VENV)/.ready
-	@echo "make model: every order of steps of runs among several workers (tests/model/run.pml); takes about ten minutes"
+	@echo "make model: every order of steps of runs among several workers (tests/model/run.pml); takes some minutes"
 	@$(BIN)/python -m tests.model
 
 lint: $(VENV)/.ready
