@@ -23,6 +23,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.frame import QUICK, Aim, Process, Row, Scale
+from benchmarks.stage import API_TOKEN, RESTART
 from remediator.actions import action_named
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.transport import WritePermit, permit
@@ -36,19 +37,6 @@ from tests.support.service import TOKEN, body, firing
 
 AT_ONCE = 64
 _AIM = 4.0
-API_TOKEN = "benchmark-throwaway-token"
-PLAYBOOK = """
-apiVersion: remediator.dev/v1beta1
-kind: Playbook
-metadata: {name: service-down}
-match: [['alertname="ServiceDown"']]
-target: {workload: {kind: deployment, namespace: "{{ labels.namespace }}", name: "{{ labels.deployment }}"}}
-autonomy: act
-remedies:
-  - name: restart
-    steps: [{kubernetes.rollout_restart: {}}]
-    verify: {within: 10m, hold: 0s, all: [{rollout_complete: {}}]}
-"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +115,7 @@ async def _measure(stage: RealStage, directory: Path, count: int) -> Result:
 
     print("remediator: one webhook with all alerts")
     (directory / "playbooks").mkdir()
-    (directory / "playbooks" / "service-down.yaml").write_text(PLAYBOOK)
+    (directory / "playbooks" / "service-down.yaml").write_text(RESTART)
     served = Served(directory, _settings(stage, directory, await stage.credentials(needed), count), API_TOKEN)
     await served.start()
     try:

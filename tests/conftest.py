@@ -46,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     for owner in config.stash.get(_OWNERS, []):
         owner.close()
     if _OWNERS in config.stash:
-        shared_database.reap()
+        shared.reap()
 
 
 @pytest.hookimpl(tryfirst=True)

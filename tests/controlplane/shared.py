@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,25 +61,40 @@ class Owner:
 def control_plane(say: Say) -> ControlPlane:
     """The one of this test run, built and started if nobody has yet. Raises StartError, in every worker the same."""
     directory = Path(os.environ[DIRECTORY])
+    url = started(directory, "tests.controlplane.bed", before=lambda: ensure(KUBERNETES, say))
+    return ControlPlane(url, Access(directory, read_tokens(directory)))
+
+
+def started(directory: Path, module: str, *, before: Callable[[], object] = lambda: None) -> str:
+    """The URL of what ``module`` serves from this directory, started if nobody has yet.
+
+    Raises:
+        StartError: it, or what had to be done ``before``, failed; in every worker the same.
+    """
     ready, failed = directory / "ready.json", directory / "failed.txt"
     with locked(directory / "starting.lock"):
         if failed.exists():
             raise StartError(failed.read_text())
         if not ready.exists():
             try:
-                ensure(KUBERNETES, say)
-                _start(directory, ready)
+                before()
+                _start(directory, module, ready)
             except (BuildError, StartError) as error:
                 failed.write_text(str(error))
                 raise StartError(str(error)) from error
-    url = json.loads(ready.read_text())["url"]
-    return ControlPlane(url, Access(directory, read_tokens(directory)))
+    return str(json.loads(ready.read_text())["url"])
 
 
-def _start(directory: Path, ready: Path) -> None:
+def reap() -> None:
+    """After the owner has let it end: wait for what this process started."""
+    for bed in _started:
+        bed.wait(_START_WITHIN_S)
+
+
+def _start(directory: Path, module: str, ready: Path) -> None:
     log = directory / "bed.log"
     with log.open("wb") as out:
-        command = [sys.executable, "-m", "tests.controlplane.bed", str(directory)]
+        command = [sys.executable, "-m", module, str(directory)]
         # A session of its own: an interrupt at the terminal is for pytest, which then ends the test bed in order.
         bed = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=_ROOT, start_new_session=True
@@ -89,7 +104,7 @@ def _start(directory: Path, ready: Path) -> None:
     while not ready.exists():
         if bed.poll() is not None or time.monotonic() > until:
             bed.kill()
-            raise StartError(f"the test bed did not start:\n{log.read_text(errors='replace')[-4000:]}")
+            raise StartError(f"{module} did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)
 
 

@@ -8,9 +8,7 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,33 +24,12 @@ from tests.support.database_server import DatabaseServer, binaries
 DIRECTORY = "TEST_DATABASE_OF_REMEDIATOR"
 """Environment variable: where the processes of this test run find its server."""
 LENT = "REMEDIATOR_TEST_POSTGRES"
-_ROOT = Path(__file__).parents[2]
-_START_WITHIN_S = 60.0
 _TEMPLATE = "remediator_template"
-
-_started: list["subprocess.Popen[bytes]"] = []
 
 
 def server_url() -> str:
     """The server of this test run, started if nobody has yet. Raises StartError, in every worker the same."""
-    directory = Path(os.environ[DIRECTORY])
-    ready, failed = directory / "ready.json", directory / "failed.txt"
-    with shared.locked(directory / "starting.lock"):
-        if failed.exists():
-            raise StartError(failed.read_text())
-        if not ready.exists():
-            try:
-                _start(directory, ready)
-            except StartError as error:
-                failed.write_text(str(error))
-                raise
-    return str(json.loads(ready.read_text())["url"])
-
-
-def reap() -> None:
-    """After the owner has let it end: wait for what this process started."""
-    for bed in _started:
-        bed.wait(_START_WITHIN_S)
+    return shared.started(Path(os.environ[DIRECTORY]), "tests.support.shared_database")
 
 
 @asynccontextmanager
@@ -78,23 +55,6 @@ async def _drop(url: str, name: str) -> None:
         except asyncpg.InsufficientPrivilegeError:
             await asyncio.sleep(0.1)
     raise AssertionError(f"{name} cannot be dropped")
-
-
-def _start(directory: Path, ready: Path) -> None:
-    log = directory / "server.log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "tests.support.shared_database", str(directory)]
-        # A session of its own: an interrupt at the terminal is for pytest, which then ends the server in order.
-        bed = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=_ROOT, start_new_session=True
-        )
-    _started.append(bed)
-    until = time.monotonic() + _START_WITHIN_S
-    while not ready.exists():
-        if bed.poll() is not None or time.monotonic() > until:
-            bed.kill()
-            raise StartError(f"the server for tests did not start:\n{log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.05)
 
 
 async def _serve(directory: Path) -> None:
