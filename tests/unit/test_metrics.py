@@ -34,7 +34,20 @@ def test_every_metric_of_ours_has_our_prefix_and_a_help_text() -> None:
 
 
 def test_no_label_could_take_an_alerts_own_words() -> None:
-    closed = {"code", "result", "verdict", "reason", "outcome", "mode", "queue", "state", "channel", "kind"}
+    closed = {
+        "duty",
+        "direction",
+        "code",
+        "result",
+        "verdict",
+        "reason",
+        "outcome",
+        "mode",
+        "queue",
+        "state",
+        "channel",
+        "kind",
+    }
     metrics = Metrics()
     labels = {
         label for metric in vars(metrics).values() if hasattr(metric, "_labelnames") for label in metric._labelnames
