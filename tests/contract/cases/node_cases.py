@@ -40,10 +40,12 @@ async def _opened(stage: Stage) -> int:
     return 1 - await cordoned(stage)
 
 
-async def filled_node(stage: Stage, *, replicas: int = 2, pod: Object | None = None) -> Target:
+async def filled_node(
+    stage: Stage, *, replicas: int = 2, behaviour: str = "healthy", pod: Object | None = None
+) -> Target:
     """A node with all pods of `checkout`, and one beside it that came later and has none."""
     node, there = await stage.node()
-    await stage.workload("checkout", replicas=replicas, pod={**there, **(pod or {})})
+    await stage.workload("checkout", replicas=replicas, behaviour=behaviour, pod={**there, **(pod or {})})
     await stage.rolled_out("checkout")
     await note_pods(stage)
     await stage.node()
