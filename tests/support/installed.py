@@ -81,9 +81,9 @@ class Installed:
         return self.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(self.overlay), *arguments)
 
     def remove(self) -> None:
-        """All of it. Namespaces go in the background."""
+        """All of it. Returns when the namespaces are gone, so that another installation can take their names."""
         self.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", str(self.overlay))
-        self.kubectl("delete", "--ignore-not-found", "--wait=false", "namespace", "shop")
+        self.kubectl("delete", "--ignore-not-found", "--timeout=80s", "namespace", "shop", "remediator")
         self.kubectl("delete", "--ignore-not-found", "storageclass", "installed")
 
     def kubeconfig(self) -> Path:
