@@ -15,6 +15,7 @@ from remediator.store import incidents
 from remediator.store.database import Connection, Store, open_store
 from remediator.store.schema import approvals, decisions, episodes, journal, runs
 from tests.support.clock import T0
+from tests.support.new_store import file_url
 
 CHECKOUT = "kubernetes/prod/shop/deployment/checkout"
 
@@ -22,7 +23,7 @@ CHECKOUT = "kubernetes/prod/shop/deployment/checkout"
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Store]:
     """A fresh store, or the one that is there."""
-    store = await open_store(f"sqlite:///{directory}/remediator.sqlite")
+    store = await open_store(file_url(directory))
     try:
         yield store
     finally:

@@ -1,19 +1,37 @@
 """Empty stores, as many as a test asks for."""
 
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 from remediator.store.database import Store, open_store
+from remediator.store.sqlite import bring_up
 
 NewStore: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
 
 
 @asynccontextmanager
 async def file(directory: Path) -> AsyncIterator[str]:
-    """The URL of a file in this directory."""
-    yield f"sqlite:///{directory}/remediator.sqlite"
+    """The URL of a file in this directory, migrated."""
+    yield file_url(directory)
+
+
+def file_url(directory: Path) -> str:
+    """As ``file``."""
+    (directory / "remediator.sqlite").write_bytes(_migrated())
+    return f"sqlite:///{directory}/remediator.sqlite"
+
+
+@cache
+def _migrated() -> bytes:
+    """Migrating takes longer than most tests do with their store."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "empty.sqlite"
+        bring_up(path)
+        return path.read_bytes()
 
 
 @asynccontextmanager

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from remediator.store.database import Store, open_store
+from tests.support.new_store import file_url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.real, pytest.mark.live])])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same test on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/remediator.sqlite"
+        return file_url(tmp_path)
     found: str = request.getfixturevalue("database_url")
     return found
 
