@@ -53,6 +53,7 @@ class Listen(_Settings):
 class StoreSettings(_Settings):
     url: str = Field(
         "sqlite:///remediator.sqlite",
+        repr=False,  # there may be a password in it
         description="sqlite:///relative/path, sqlite:////absolute/path or postgresql://user@host:5432/database",
     )
     password_file: Path | None = Field(None, description="file with PostgreSQL's password; read at every connecting")

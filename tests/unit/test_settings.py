@@ -97,3 +97,8 @@ def test_what_may_return_is_not_removed_before(tmp_path: Path, retention: str, r
     assert f"store.retention must be at least {least}" in refused(written(tmp_path, text))
     kept = load_settings(written(tmp_path, text.replace(retention, least, 1)), {})
     assert kept.store.retention >= kept.escalation.reopen_within
+
+
+def test_a_password_in_the_stores_address_is_never_shown() -> None:
+    settings = Settings.model_validate({"store": {"url": "postgresql://remediator:hunter22@db.example.com/remediator"}})
+    assert "hunter22" not in f"{settings!r} {settings} {settings.store!r} {settings.store.shown}"
