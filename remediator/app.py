@@ -9,7 +9,7 @@ import gc
 import platform
 import random
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -40,6 +40,7 @@ from remediator.engine.fitness import Fitness
 from remediator.engine.gone_replicas import GoneReplicas
 from remediator.engine.intake import Intake
 from remediator.engine.lease import Lease
+from remediator.engine.loops import Loops
 from remediator.engine.operate import Operations
 from remediator.engine.permission_watch import PermissionWatch
 from remediator.engine.playbook_watch import PlaybookWatch
@@ -90,8 +91,6 @@ class App:
         self._machine = clock or SystemClock()
         self.clock = DisciplinedClock(self._machine, steady_after=settings.timings.steady)
         self.metrics = Metrics()
-        self.failed = asyncio.Event()
-        """Set when a loop has ended with an error: stop, exit with 1."""
         self._insecure_no_auth = insecure_no_auth
         self._change_mode = change_mode
         self._probe = probe
@@ -100,6 +99,7 @@ class App:
         self._set_hash: Callable[[], str | None] = lambda: None
         self._timeout_s = settings.timings.request.total_seconds()
         self._cleanups = AsyncExitStack()
+        self._loops = Loops(cleanups=self._cleanups, shutdown=settings.timings.shutdown)
 
     async def __aenter__(self) -> Self:
         try:
@@ -118,6 +118,11 @@ class App:
     def url(self) -> str:
         """Where it listens."""
         return self._server.url
+
+    @property
+    def failed(self) -> asyncio.Event:
+        """Set when a loop has ended by itself: stop, exit with 1."""
+        return self._loops.failed
 
     @property
     def store(self) -> Store:
@@ -273,8 +278,8 @@ class App:
                 replica=self._alarm_name(self._name),
                 external_url=settings.external_url,
             )
-            self._loop("courier", courier_duty.run(courier.run))
-            self._loop("alarm", alarm.run())
+            self._loops.start("courier", courier_duty.run(courier.run))
+            self._loops.start("alarm", alarm.run())
         lease = Lease(
             store=store,
             clock=clock,
@@ -380,7 +385,7 @@ class App:
         self._cleanups.push_async_callback(lease.leave)
         await lease.renew()
         await lease.settle()
-        self._loop("heartbeat", lease.beat())
+        self._loops.start("heartbeat", lease.beat())
         if store.shared:
             hints.heed(
                 store,
@@ -392,53 +397,23 @@ class App:
                 clock=clock_watch.look_soon,
                 duties=look_for_duties,
             )
-            self._loop("other replicas", store.listen(clock))
-        self._loop("loop watch", loop_watch.run(clock, metrics))
-        self._loop("clock watch", clock_watch.run())
-        self._loop("clock", clock_duty.run(clock_keeper.run))
-        self._loop("escalator", escalator_duty.run(escalator.run))
-        self._loop("reconciler", reconciler_duty.run(reconciler.run))
-        self._loop("reconciliation", reconciliation_duty.run(reconciliation.run))
-        self._loop("retention", retention_duty.run(retention.run))
-        self._loop("gone replicas", gone_duty.run(gone_replicas.run))
-        self._loop("playbooks", watch.run())
-        self._loop("permissions", permissions.run())
-        self._loop("decider", decider_duty.run(decider.run))
+            self._loops.start("other replicas", store.listen(clock))
+        self._loops.start("loop watch", loop_watch.run(clock, metrics))
+        self._loops.start("clock watch", clock_watch.run())
+        self._loops.start("clock", clock_duty.run(clock_keeper.run))
+        self._loops.start("escalator", escalator_duty.run(escalator.run))
+        self._loops.start("reconciler", reconciler_duty.run(reconciler.run))
+        self._loops.start("reconciliation", reconciliation_duty.run(reconciliation.run))
+        self._loops.start("retention", retention_duty.run(retention.run))
+        self._loops.start("gone replicas", gone_duty.run(gone_replicas.run))
+        self._loops.start("playbooks", watch.run())
+        self._loops.start("permissions", permissions.run())
+        self._loops.start("decider", decider_duty.run(decider.run))
         await runner.recover()
-        self._loop("runner", runner.run(), stop=runner.stop)
-        self._loop("intake", intake.run(), stop=intake.stop)
+        self._loops.start("runner", runner.run(), stop=runner.stop)
+        self._loops.start("intake", intake.run(), stop=intake.stop)
         await self._server.start()
         self._cleanups.push_async_callback(self._server.stop)
-
-    def _loop(self, name: str, work: Coroutine[Any, Any, None], *, stop: Callable[[], None] | None = None) -> None:
-        """Run one loop for the life of the process. ``stop`` lets it finish what it has in hand; else it is cancelled."""
-        task = asyncio.create_task(work, name=name)
-        ending = False
-
-        def done(_task: asyncio.Task[None]) -> None:
-            if ending:
-                return
-            # Nobody else cancels it; a cancelled wait that got out of a library must not end a loop in silence.
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            log.critical("loop_ended", loop=name, exc_info=error)
-            self.failed.set()
-
-        async def end() -> None:
-            nonlocal ending
-            ending = True
-            if stop is None:
-                task.cancel()
-            else:
-                stop()
-            limit_s = self.settings.timings.shutdown.total_seconds()
-            _, unfinished = await asyncio.wait({task}, timeout=limit_s)
-            for late in unfinished:
-                log.warning("loop_cut_off", loop=name, after_s=limit_s)
-                late.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        task.add_done_callback(done)
-        self._cleanups.push_async_callback(end)
 
     def _card(self) -> Card:
         """What stands in this replica's row."""
