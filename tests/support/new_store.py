@@ -20,9 +20,11 @@ async def file(directory: Path) -> AsyncIterator[str]:
 
 
 def file_url(directory: Path) -> str:
-    """As ``file``."""
-    (directory / "remediator.sqlite").write_bytes(_migrated())
-    return f"sqlite:///{directory}/remediator.sqlite"
+    """As ``file``; one that is there already is opened as it is, as after a restart."""
+    path = directory / "remediator.sqlite"
+    if not path.exists():
+        path.write_bytes(_migrated())
+    return f"sqlite:///{path}"
 
 
 @cache
