@@ -75,7 +75,7 @@ async def test_one_at_a_time_as_the_budget_allows(stage: Stage) -> None:
     plan = await restart.plan()
     assert not (await restart.apply(plan)).complete
     assert len(await restarted(stage)) == 0
-    evicted = []
+    evicted: list[str] = []
     async with asyncio.timeout(30):
         while (await restart.landed(plan)).partly:
             done = await restart.apply(await restart.plan(own_changes=True))
