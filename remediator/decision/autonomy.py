@@ -26,6 +26,12 @@ def level_of(playbook: Playbook, outside: AutonomyFacts, severity: Severity | No
     levels = [InForce(playbook.autonomy, f"autonomy in the file of {playbook.name}"), _by_settings(playbook, outside)]
     if outside.ladder is not None and outside.ladder.content_hash == playbook.content_hash:
         levels.append(InForce(outside.ladder.level, "the autonomy ladder"))
+    if playbook.asks_always:
+        levels.append(
+            InForce(
+                Autonomy.APPROVE, f"{', '.join(playbook.asks_always)}: done only after a yes, which nothing can lift"
+            )
+        )
     if severity is Severity.UNKNOWN:
         levels.append(InForce(Autonomy.PROPOSE, "the alert's severity, which settings.severities does not know"))
     return min(levels, key=lambda found: found.level.rank)

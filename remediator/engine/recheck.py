@@ -17,6 +17,7 @@ from remediator.engine.steps import Steps
 from remediator.engine.survey import Survey
 from remediator.engine.tools import Tools
 from remediator.ids import intent_id
+from remediator.playbooks.language import ASKS_ALWAYS
 from remediator.playbooks.model import Autonomy, Playbook
 from remediator.runs.cursor import Cursor
 from remediator.runs.events import Admitted, Cancel, Denied
@@ -178,7 +179,7 @@ class Recheck:
             paused = any(denial.guard == "pause" for denial in denials)
             return Denied("; ".join(denial.text for denial in denials), paused=paused)
         if cursor.direction == "apply":
-            return await self._held(connection, judge, found)
+            return await self._held(connection, judge, found, checked.plan, cursor)
         return None
 
     def _guards(self, cursor: Cursor) -> tuple[guards.Guard, ...]:
@@ -186,12 +187,31 @@ class Recheck:
             return guards.TO_UNDO
         return guards.ALWAYS if cursor.changed else guards.TO_ADMIT
 
-    async def _held(self, connection: Connection, playbook: Playbook, found: Facts) -> Denied | None:
-        """Present autonomy must allow the step: act by itself, or approve with a yes in hand."""
+    async def _held(
+        self, connection: Connection, playbook: Playbook, found: Facts, plan: Plan | None, cursor: Cursor
+    ) -> Denied | None:
+        """Present autonomy must allow the step: act by itself, or approve with a yes in hand. Some steps need the yes in any case."""
         request = await approvals.get(connection, self._run.id)
         approved = request is not None and request["answer"] == "approved"
         level = autonomy.in_force(playbook, found)
         needed = Autonomy.APPROVE if approved else Autonomy.ACT
-        if level.level.rank >= needed.rank:
-            return None
-        return Denied(f"held at {level.level} by {level.held_by}")
+        if level.level.rank < needed.rank:
+            return Denied(f"held at {level.level} by {level.held_by}")
+        if plan is not None and plan.action in ASKS_ALWAYS and not _said_yes_to(plan, request, cursor.step):
+            return Denied(f"{plan.action} is done only after a yes to this very plan: {plan.summary}")
+        return None
+
+
+def _said_yes_to(plan: Plan, request: Mapping[str, Any] | None, step: int) -> bool:
+    """Was this step among those that were shown and approved? A yes to another remedy is none to this one."""
+    if request is None or request["answer"] != "approved":
+        return False
+    steps = request["plan"]["steps"]
+    if step >= len(steps):
+        return False
+    seen = steps[step]
+    return bool(
+        seen["action"] == plan.action
+        and seen["target"] == str(plan.target)
+        and seen["changes"] == [str(change) for change in plan.changes]
+    )

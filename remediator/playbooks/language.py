@@ -77,6 +77,9 @@ BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_
 DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 """Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
+ASKS_ALWAYS = frozenset({"aws.aurora_global_failover", "aws.rds_promote_replica"})
+"""Actions that nobody can take back. They are done only after a yes to the very plan that was shown, whatever the autonomy is."""
+
 TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.cordon", "aws.waf_block"})
 """Actions whose change can be made for a time (``for:``): what was before is known and can be put back exactly."""
 

@@ -212,6 +212,12 @@ class Playbook(Frozen):
         """Can any remedy change the world? Otherwise its run ends ``informed``."""
         return any(remedy.writes for remedy in self.remedies)
 
+    @property
+    def asks_always(self) -> tuple[str, ...]:
+        """Its actions that are done only after a person's yes: the autonomy in force is never above ``approve`` with one (S14)."""
+        steps = (step for remedy in self.remedies for step in remedy.steps)
+        return tuple(sorted({step.action for step in steps if step.asks_always}))
+
     @cached_property
     def preconditions(self) -> tuple[Condition, ...]:
         """What all its remedies ask before they are taken."""

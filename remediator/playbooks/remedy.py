@@ -16,7 +16,7 @@ from remediator.playbooks.fields import (
     relocated,
     single_key,
 )
-from remediator.playbooks.language import DIAGNOSES
+from remediator.playbooks.language import ASKS_ALWAYS, DIAGNOSES
 from remediator.playbooks.promql import PromqlParams
 
 COMBINATORS = ("not", "any", "all")
@@ -154,6 +154,11 @@ class Step(Frozen):
     def writes(self) -> bool:
         """Is it meant to change the world? Waiting, diagnosing and collecting evidence are not."""
         return self.action not in DIAGNOSES and not self.action.startswith("evidence.")
+
+    @property
+    def asks_always(self) -> bool:
+        """Is it done only after a person's yes, whatever the autonomy is?"""
+        return self.action in ASKS_ALWAYS
 
 
 class Verify(Frozen):

@@ -1,12 +1,15 @@
 """Autonomy in force: the lowest of all, and bound to the content that was trusted (S14)."""
 
+from typing import Any
+
 import pytest
 
 from remediator.alerts.severity import Severity
 from remediator.decision.autonomy import level_of
 from remediator.decision.facts import AutonomyFacts, Ladder
+from remediator.playbooks.language import ASKS_ALWAYS
 from remediator.playbooks.model import Autonomy, Playbook
-from tests.support.playbooks import playbook
+from tests.support.playbooks import playbook, remedy
 
 ACTS: Playbook = playbook(autonomy="act")
 
@@ -43,3 +46,17 @@ def test_the_ladder_holds_down_the_content_that_it_judged(content: str) -> None:
 
 def test_an_unknown_severity_never_acts_by_itself() -> None:
     assert level_of(ACTS, AutonomyFacts(Autonomy.ACT), Severity.UNKNOWN).level is Autonomy.PROPOSE
+
+
+@pytest.mark.parametrize("action", sorted(ASKS_ALWAYS))
+def test_with_an_action_that_nobody_can_take_back_nothing_raises_it_above_approve(action: str) -> None:
+    """Among any steps of any remedy."""
+    steps: list[dict[str, Any]] = [{"kubernetes.rollout_restart": {}}, {action: {}}]
+    irreversible = playbook(autonomy="act", remedies=[remedy(), remedy(name="last", steps=steps)])
+    everything = AutonomyFacts(
+        Autonomy.ACT, Autonomy.ACT, irreversible.content_hash, Ladder(Autonomy.ACT, irreversible.content_hash)
+    )
+    found = level_of(irreversible, everything, Severity.HIGH)
+    assert found.level is Autonomy.APPROVE
+    assert action in found.held_by
+    assert level_of(irreversible, AutonomyFacts(Autonomy.OBSERVE), Severity.HIGH).level is Autonomy.OBSERVE
