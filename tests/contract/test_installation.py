@@ -162,7 +162,7 @@ def test_an_overlay_of_ones_own_adds_work_on_nodes_and_takes_other_playbooks(
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(document))
     made = list(yaml.safe_load_all(installed.kubectl("kustomize", str(tmp_path))))
     (playbooks,) = [one for one in made if one["metadata"]["name"] == "remediator-playbooks"]
-    assert set(playbooks["data"]) == {"mine.yaml", "node-drain.yaml"}
+    assert set(playbooks["data"]) == {"mine.yaml"}
     told = installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", str(tmp_path))
     assert "clusterrole.rbac.authorization.k8s.io/remediator-nodes serverside-applied" in told
     assert "Warning" not in told

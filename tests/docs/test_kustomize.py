@@ -204,7 +204,7 @@ def test_everything_is_selected_by_the_labels_that_the_pod_has() -> None:
 def test_the_roles_for_nodes_are_what_their_playbook_needs() -> None:
     arguments = "--rbac --nodes --namespace shop --role-name remediator-nodes"
     path = NODES / "rbac.yaml"
-    playbook = NODES / "node-drain.yaml"
+    playbook = ROOT / "playbooks" / "node-cordon-drain.yaml"
     make = f"remediator permissions {playbook.relative_to(ROOT)} {arguments} > {path.relative_to(ROOT)}"
     assert path.read_text() == permissions(str(playbook), *arguments.split()), f"make it anew: {make}"
     roles = [one for one in yaml.safe_load_all(path.read_text()) if not one["kind"].endswith("Binding")]
