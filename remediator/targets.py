@@ -1,7 +1,9 @@
 """One name for each thing that a run may change, the place first: ``kubernetes/prod/shop/deployment/checkout``.
 
 What belongs to a workload is named within it, ``kubernetes/prod/shop/deployment/checkout/pod/checkout-7f9c-x2k4d``; what belongs to
-no namespace has none, ``kubernetes/prod/node/worker-1``.
+no namespace has none, ``kubernetes/prod/node/worker-1``. At AWS the place is an account and a region,
+``aws/123456789012/eu-west-1/rds-instance/orders``, and what is named only within something else names that before itself,
+``aws/123456789012/eu-west-1/ecs-service/main/checkout``.
 
 The same text stands in playbooks' plans, locks, the ledger, incidents and logs. Building a target validates every part, because
 the parts come from labels, which are hostile input.
@@ -17,12 +19,37 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _PLACE = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_AWS_NAME = re.compile(r"[A-Za-z0-9_*]([-._:@+=, A-Za-z0-9]{0,253}[-._A-Za-z0-9])?")
+"""Wider than any one service's rule, which its own API keeps; no '/', which would blur the text of a target."""
+
 WORKLOAD_KINDS = ("deployment", "statefulset", "daemonset")
 """Kinds that a target of kind ``any`` may resolve to, in the order in which they are looked up."""
 
 
 CLUSTER_SCOPED = ("node", "namespace")
 """Kinds that stand in no namespace."""
+
+
+WITHIN = {"ecs-service": "ecs-cluster", "eks-nodegroup": "eks-cluster", "route53-record": "hosted-zone"}
+"""Kinds of AWS whose names are told apart only within another thing, and the kind of that."""
+AWS_KINDS = (
+    "acm-certificate",
+    "asg",
+    "ec2-instance",
+    "ecs-service",
+    "eks-nodegroup",
+    "elasticache-group",
+    "load-balancer",
+    "rds-cluster",
+    "rds-global-cluster",
+    "rds-instance",
+    "route53-record",
+    "waf-ip-set",
+)
+_ANY_CASE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster", "rds-instance", "route53-record"})
+"""Kinds whose names AWS keeps in lower case, however they are asked for."""
 
 
 class InvalidTargetError(ValueError):
@@ -50,7 +77,8 @@ class Target:
     kind: str
     name: str
     owner: tuple[str, str] = ("", "")
-    """Kind and name of the workload that it belongs to (a pod's, a claim's, an autoscaler's); empty when it belongs to none."""
+    """Kind and name of the workload that it belongs to (a pod's, a claim's, an autoscaler's), or at AWS of what it is named within;
+    empty when there is none."""
 
     @classmethod
     def kubernetes(cls, cluster: str, namespace: str, kind: str, name: str, owner: Self | None = None) -> Self:
@@ -71,6 +99,42 @@ class Target:
         )
 
     @classmethod
+    def aws(cls, account: str, region: str, kind: str, name: str, within: str = "") -> Self:
+        """Something at AWS. ``within`` names the cluster or zone of a kind in ``WITHIN``, and is empty for every other.
+
+        Raises:
+            InvalidTargetError: a part is no valid name, the kind is unknown, or ``within`` is missing or too much.
+        """
+        _check(_ACCOUNT, "account", account)
+        _check(_REGION, "region", region)
+        if kind not in AWS_KINDS:
+            raise InvalidTargetError(f"kind {kind[:80]!r} is none of AWS: {', '.join(AWS_KINDS)}")
+        _check(_AWS_NAME, f"{kind} name", name)
+        if kind in WITHIN:
+            _check(_AWS_NAME, f"{WITHIN[kind]} name", within)
+        elif within:
+            raise InvalidTargetError(f"a {kind} is not named within anything, not even {within[:80]!r}")
+        if kind in _ANY_CASE:
+            name, _, after = name.partition(":")  # behind a record's name stands its type
+            name, within = f"{name.lower()}:{after}" if after else name.lower(), within.lower()
+        return cls("aws", f"{account}/{region}", "", kind, name, (WITHIN[kind], within) if within else ("", ""))
+
+    @property
+    def account(self) -> str:
+        """At AWS."""
+        return self.place.partition("/")[0]
+
+    @property
+    def region(self) -> str:
+        """At AWS."""
+        return self.place.partition("/")[2]
+
+    @property
+    def within(self) -> str:
+        """At AWS: the name of the cluster or zone that it is named within; else empty."""
+        return self.owner[1] if self.provider == "aws" else ""
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of ``str``.
 
@@ -85,13 +149,20 @@ class Target:
             case ["kubernetes", cluster, namespace, owner_kind, owner_name, kind, name]:
                 owner = cls.kubernetes(cluster, namespace, owner_kind, owner_name)
                 return cls.kubernetes(cluster, namespace, kind, name, owner)
+            case ["aws", account, region, kind, name]:
+                return cls.aws(account, region, kind, name)
+            case ["aws", account, region, kind, within, name]:
+                return cls.aws(account, region, kind, name, within)
             case _:
                 raise InvalidTargetError(
                     f"target {text!r} is not kubernetes/<cluster>/<namespace>/<kind>/<name>, with the owner's kind and name before "
-                    f"the last two where there is one, nor kubernetes/<cluster>/<{'|'.join(CLUSTER_SCOPED)}>/<name>"
+                    f"the last two where there is one, nor kubernetes/<cluster>/<{'|'.join(CLUSTER_SCOPED)}>/<name>, "
+                    f"nor aws/<account>/<region>/<kind>/<name>, with the cluster or zone before the name where it has one"
                 )
 
     def __str__(self) -> str:
+        if self.provider == "aws":
+            return f"aws/{self.place}/{self.kind}/{self.short}"
         if self.kind in CLUSTER_SCOPED:
             return f"{self.provider}/{self.place}/{self.kind}/{self.name}"
         within = "/".join(self.owner) + "/" if self.owner[0] else ""
@@ -99,7 +170,9 @@ class Target:
 
     @property
     def short(self) -> str:
-        """For people who know which cluster is meant: ``shop/checkout``."""
+        """For people who know which cluster, or account and region, is meant: ``shop/checkout``."""
+        if self.provider == "aws":
+            return f"{self.within}/{self.name}" if self.within else self.name
         return self.name if self.kind in CLUSTER_SCOPED else f"{self.namespace}/{self.name}"
 
     @property
@@ -121,6 +194,8 @@ class Target:
     def scopes(self) -> Mapping[str, tuple[Scope, ...]]:
         """What a run on this target locks: itself ``exclusive``, everything above it ``shared`` (S17)."""
         cluster = f"{self.provider}/{self.place}"
+        if self.provider == "aws":
+            return _scopes(exclusive=(str(self),), shared=(f"aws/{self.account}", cluster))
         if self.kind == "node":
             # One node of a cluster at a time: "#" stands in no name, so the slot is nobody's namespace.
             return _scopes(exclusive=(str(self), f"{cluster}#node"), shared=(cluster,))

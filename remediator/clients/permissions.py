@@ -1,6 +1,7 @@
-"""A permission that an action or condition needs, declared beside its code and printed into the shipped RBAC."""
+"""A permission that an action or condition needs, declared beside its code and printed into the shipped RBAC and IAM policies."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 _READS = ("get", "list", "watch")
 
@@ -23,6 +24,29 @@ class Permission:
     def __str__(self) -> str:
         return f"{self.verb} on {self.resource}{f'.{self.group}' if self.group else ''}"
 
+
+@dataclass(frozen=True, order=True, slots=True)
+class IamPermission:
+    """One action of IAM on some resources."""
+
+    action: str
+    """As policies spell it: ``rds:RebootDBInstance``."""
+    resource: str = "*"
+    """Pattern of ARNs; ``{partition}``, ``{account}``, ``{region}``, ``{name}`` and ``{within}`` stand for the target's."""
+    writes: bool = False
+    """Is it for changing something?"""
+
+    def on(self, *, partition: str, account: str, region: str, name: str = "*", within: str = "*") -> str:
+        """The resource with its places filled; what is not known is any."""
+        places = {"partition": partition, "account": account, "region": region, "name": name, "within": within}
+        return self.resource.format_map(places)
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+Right: TypeAlias = Permission | IamPermission
+"""Of either world."""
 
 _PLURALS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
 

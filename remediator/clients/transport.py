@@ -1,33 +1,30 @@
 """The last door before the network: no request that could change something passes it without the right to (S20, S21).
 
 The check stands in ``send``, after the connection is had and before the first byte, because waiting for a connection can outlast
-a lease. ``live``: a write needs a permit with more than the request time-out left. ``dry``: a write needs ``dryRun=All``, where the
-server looks for it. ``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and nothing has left.
+a lease. ``live``: a write needs a permit with more than the request time-out left. ``dry``: a write needs the mark by which the other
+side changes nothing, where it looks for it. ``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and nothing
+has left. What a write is, and what marks it, is the protocol's (wire.py).
 """
 
 import ipaddress
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 from yarl import URL
 
+from remediator.clients.kubernetes.wire import KubernetesWire
+from remediator.clients.wire import Sent, Wire
 from remediator.clock import Clock
 from remediator.errors import NotSentError
 
 Probe = Callable[[str], None]
-"""Told ``send.kubernetes.before`` just before the first byte of a write, ``send.kubernetes.after`` once its answer's headers came."""
-
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_THROUGH = frozenset({"exec", "attach", "portforward", "proxy"})
-"""Subresources behind which anything at all can be done, whatever the method: a websocket begins with a GET."""
-_GONE_THROUGH = frozenset({"pods", "nodes", "services"})
+"""Told ``send.<protocol>.before`` just before the first byte of a write, ``send.<protocol>.after`` once its answer's headers came."""
 
 
 def no_probe(point: str) -> None:
@@ -85,26 +82,6 @@ def departure() -> Iterator[Departure]:
         _DEPARTURE.reset(token)
 
 
-def is_write(method: str, url: URL) -> bool:
-    """Could it change something? Asking the API server what we may do is a POST and still a read."""
-    if goes_through(url):
-        return True
-    if method in _READS:
-        return False
-    return not (method == "POST" and url.path.endswith("/selfsubjectaccessreviews"))
-
-
-def goes_through(url: URL) -> bool:
-    """Does it lead through the API server into a pod, a node or a service? There is no dry-run of that."""
-    parts = [part for part in url.path.split("/") if part]
-    return any(one in _GONE_THROUGH and last in _THROUGH for one, last in zip(parts, parts[2:], strict=False))
-
-
-def tells(url: URL) -> bool:
-    """Is it an event? It is told about an effect and is none, so it is no point at which a crash is rehearsed."""
-    return url.path.startswith("/apis/events.k8s.io/")
-
-
 def is_loopback(host: str | None) -> bool:
     """An address of this machine, or the name ``localhost`` (whose address is checked again once connected)."""
     if host == "localhost":
@@ -115,17 +92,30 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def open_session(rules: Rules, *, connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
-    """A session that keeps the rules. With ``loopback_only`` no proxy of the environment is used."""
+_PLAIN: Final[Wire] = KubernetesWire()
+
+
+def open_session(
+    rules: Rules,
+    *,
+    connector: aiohttp.BaseConnector | None = None,
+    wire: Wire = _PLAIN,
+    **options: Any,
+) -> aiohttp.ClientSession:
+    """A session that keeps the rules. With ``loopback_only`` no proxy of the environment is used.
+
+    ``options`` are further ones of aiohttp's session.
+    """
     session = aiohttp.ClientSession(
         connector=connector,
-        request_class=guarded_request(rules),
-        response_class=_watched_response(rules),
+        request_class=guarded_request(rules, wire),
+        response_class=_watched_response(rules, wire),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=rules.timeout_s),
         trust_env=not rules.loopback_only,
         read_bufsize=2**21,
         trace_configs=[_no_redirects()],
+        **options,
     )
     # aiohttp sends a PUT or DELETE again by itself when a kept connection breaks; a write is never repeated blindly (S15).
     # There is no public switch; a test fails if this one stops working.
@@ -144,7 +134,7 @@ def _no_redirects() -> aiohttp.TraceConfig:
     return traced
 
 
-def guarded_request(rules: Rules) -> type[ClientRequest]:
+def guarded_request(rules: Rules, wire: Wire) -> type[ClientRequest]:
     """The ``request_class`` that keeps the rules."""
 
     class GuardedRequest(ClientRequest):
@@ -156,16 +146,21 @@ def guarded_request(rules: Rules) -> type[ClientRequest]:
         async def send(self, conn: Connection) -> ClientResponse:
             if rules.loopback_only:
                 _check_peer(conn)
-            writes = is_write(self.method, self.url)
+            said = b"" if isinstance(self.body, bytes) else await self.body.as_bytes()
+            sent = Sent(self.method, self.url, self.headers, said)
+            writes = wire.is_write(sent)
+            rehearsed = writes and not wire.tells(sent)
             if writes:
-                said = b"" if isinstance(self.body, bytes) else await self.body.as_bytes()
-                _check_write(rules, self.method, self.url, said)
-                if not tells(self.url):
-                    rules.probe("send.kubernetes.before")
-                _check_write(rules, self.method, self.url, said)
+                _check_write(rules, wire, sent)
+                if rehearsed:
+                    rules.probe(f"send.{wire.name}.before")
+                _check_write(rules, wire, sent)
             if (watched := _DEPARTURE.get()) is not None:
                 watched.begun = True
-            return await super().send(conn)
+            response = await super().send(conn)
+            if isinstance(response, _Watched):
+                response.answers_write = rehearsed
+            return response
 
     return GuardedRequest
 
@@ -176,15 +171,13 @@ def _check_peer(conn: Connection) -> None:
         raise NotSentError("connected to an address that is not loopback, and loopback_only is set: not sent")
 
 
-def _check_write(rules: Rules, method: str, url: URL, body: bytes) -> None:
-    what = f"{method} {url.path}"
+def _check_write(rules: Rules, wire: Wire, sent: Sent) -> None:
+    what = f"{sent.method} {sent.url.path}"
     if rules.writes == "read":
         raise NotSentError(f"{what} could change something, and this client only reads: not sent")
     if rules.writes == "dry":
-        if goes_through(url):
-            raise NotSentError(f"{what} has no dry-run, and this is one: not sent (S21)")
-        if url.query.getall("dryRun", []) != ["All"] or not _marked_within(method, url, body):
-            raise NotSentError(f"{what} is not marked dryRun=All, and this is a dry-run: not sent (S21)")
+        if (why := wire.not_dry(sent)) is not None:
+            raise NotSentError(f"{what} {why}: not sent (S21)")
         return
     held = _PERMIT.get()
     if held is None:
@@ -196,25 +189,17 @@ def _check_write(rules: Rules, method: str, url: URL, body: bytes) -> None:
         )
 
 
-def _marked_within(method: str, url: URL, body: bytes) -> bool:
-    """Deletes and evictions carry their options in the body, and the server then overlooks those of the query."""
-    evicts = method == "POST" and url.path.endswith("/eviction")
-    if not body or not (evicts or method == "DELETE"):
-        return not evicts
-    try:
-        document = json.loads(body)
-        options = document["deleteOptions"] if evicts else document
-        return bool(options["dryRun"] == ["All"])
-    except (ValueError, TypeError, KeyError):
-        return False
-
-
-def _watched_response(rules: Rules) -> type[ClientResponse]:
-    class WatchedResponse(ClientResponse):
+def _watched_response(rules: Rules, wire: Wire) -> type["_Watched"]:
+    class WatchedResponse(_Watched):
         async def start(self, connection: Connection) -> ClientResponse:
             answered = await super().start(connection)
-            if is_write(self.method, self.url) and not tells(self.url):
-                rules.probe("send.kubernetes.after")
+            if self.answers_write:
+                rules.probe(f"send.{wire.name}.after")
             return answered
 
     return WatchedResponse
+
+
+class _Watched(ClientResponse):
+    answers_write = False
+    """Is it the answer to a write that had an effect? Said by the request, which alone knows its body."""

@@ -1,7 +1,13 @@
 import pytest
 from yarl import URL
 
-from remediator.clients.transport import is_loopback, is_write
+from remediator.clients.kubernetes.wire import KubernetesWire
+from remediator.clients.transport import is_loopback
+from remediator.clients.wire import Sent
+
+
+def is_write(method: str, url: URL) -> bool:
+    return KubernetesWire().is_write(Sent(method, url, {}))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "get", "BREW"])

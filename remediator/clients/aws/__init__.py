@@ -1,0 +1,1 @@
+"""AWS: the only place that knows botocore. Foreign shapes and errors end here."""
