@@ -35,6 +35,8 @@ class IamPermission:
     """Pattern of ARNs; ``{partition}``, ``{account}``, ``{region}``, ``{name}`` and ``{within}`` stand for the target's."""
     writes: bool = False
     """Is it for changing something?"""
+    conditions: tuple[tuple[str, str, str], ...] = ()
+    """What a policy asks besides, as operator, key and value: for what takes more than it needs, such as a whole hosted zone."""
 
     def on(self, *, partition: str, account: str, region: str, name: str = "*", within: str = "*") -> str:
         """The resource with its places filled; what is not known is any."""
