@@ -64,6 +64,38 @@ def certificate_in(pem: bytes) -> Certificate:
     return _read("the certificate", lambda: _said_by(x509.load_pem_x509_certificate(first)))
 
 
+def certificate_of_der(der: bytes) -> Certificate:
+    """What a certificate says that a server showed.
+
+    Raises:
+        NotACertificateError: it cannot be read.
+    """
+    from cryptography import x509
+
+    return _read("the certificate", lambda: _said_by(x509.load_der_x509_certificate(der)))
+
+
+def names_of_request(pem: bytes) -> frozenset[str]:
+    """Everything that a signing request asks for: DNS names and addresses, the common name among them, in lower case.
+
+    Raises:
+        NotACertificateError: it cannot be read.
+    """
+    from cryptography import x509
+
+    def read() -> frozenset[str]:
+        request = x509.load_pem_x509_csr(pem)
+        found = {str(one.value) for one in request.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)}
+        try:
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return frozenset(name.lower() for name in found)
+        found |= {*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))}
+        return frozenset(name.lower() for name in found)
+
+    return _read("the signing request", read)
+
+
 def belong_together(pem: bytes, private_key: bytes) -> bool:
     """Is this the private key of the file's first certificate?
 

@@ -11,6 +11,7 @@ from remediator.clients.kubernetes.api import KubernetesApi
 from remediator.clients.kubernetes.autoscalers import Autoscalers
 from remediator.clients.kubernetes.bounds import AutoscalerBounds
 from remediator.clients.kubernetes.budgets import Budgets
+from remediator.clients.kubernetes.certificates import Certificates
 from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.event_log import EventLog
 from remediator.clients.kubernetes.events import Events
@@ -60,6 +61,7 @@ class KubernetesClient:
         self.volumes = Volumes(api, cluster=name, clock=clock)
         self.jobs = Jobs(api, cluster=name, clock=clock)
         self.postgres_clusters = PostgresClusters(api, cluster=name, clock=clock)
+        self.certificates = Certificates(api, cluster=name, clock=clock)
         self.sizes = Sizes(api, cluster=name, clock=clock)
 
     @property

@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = {
     "cronjob": "CronJob",
     "horizontalpodautoscaler": "HorizontalPodAutoscaler",
     "postgrescluster": "Cluster",
+    "certificate": "Certificate",
 }
 """Kinds of targets as the API spells them."""
 

@@ -46,6 +46,12 @@ RESOURCES = {
     "scaledobject": Resource("keda.sh", "v1alpha1", "scaledobjects"),
     "poddisruptionbudget": Resource("policy", "v1", "poddisruptionbudgets"),
     "postgrescluster": Resource("postgresql.cnpg.io", "v1", "clusters"),
+    "certificate": Resource("cert-manager.io", "v1", "certificates"),
+    "certificaterequest": Resource("cert-manager.io", "v1", "certificaterequests"),
+    "issuer": Resource("cert-manager.io", "v1", "issuers"),
+    "clusterissuer": Resource("cert-manager.io", "v1", "clusterissuers"),
+    "order": Resource("acme.cert-manager.io", "v1", "orders"),
+    "challenge": Resource("acme.cert-manager.io", "v1", "challenges"),
 }
 """By the word that targets use."""
 
