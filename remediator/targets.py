@@ -9,6 +9,7 @@ The same text stands in playbooks' plans, locks, the ledger, incidents and logs.
 the parts come from labels, which are hostile input.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,12 @@ CLUSTER_SCOPED = ("node", "namespace")
 """Kinds that stand in no namespace."""
 
 
-WITHIN = {"ecs-service": "ecs-cluster", "eks-nodegroup": "eks-cluster", "route53-record": "hosted-zone"}
+WITHIN = {
+    "ecs-service": "ecs-cluster",
+    "eks-nodegroup": "eks-cluster",
+    "route53-record": "hosted-zone",
+    "waf-address": "waf-ip-set",
+}
 """Kinds of AWS whose names are told apart only within another thing, and the kind of that."""
 AWS_KINDS = (
     "acm-certificate",
@@ -46,7 +52,7 @@ AWS_KINDS = (
     "rds-global-cluster",
     "rds-instance",
     "route53-record",
-    "waf-ip-set",
+    "waf-address",
 )
 _ANY_CASE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster", "rds-instance", "route53-record"})
 """Kinds whose names AWS keeps in lower case, however they are asked for."""
@@ -110,6 +116,8 @@ class Target:
         if kind not in AWS_KINDS:
             raise InvalidTargetError(f"kind {kind[:80]!r} is none of AWS: {', '.join(AWS_KINDS)}")
         _check(_AWS_NAME, f"{kind} name", name)
+        if kind == "waf-address":
+            name = _address(name)
         if kind in WITHIN:
             _check(_AWS_NAME, f"{WITHIN[kind]} name", within)
         elif within:
@@ -204,6 +212,14 @@ class Target:
             return _scopes(exclusive=(namespace,), shared=(cluster,))
         above = (cluster, namespace, *([str(self.workload)] if self.owner[0] and self.workload else []))
         return _scopes(exclusive=(str(self),), shared=above)
+
+
+def _address(text: str) -> str:
+    """One address in its one spelling: no network, no zone."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InvalidTargetError(f"{text[:80]!r} is no IP address") from None
 
 
 def _scopes(*, exclusive: tuple[str, ...], shared: tuple[str, ...]) -> Mapping[str, tuple[Scope, ...]]:

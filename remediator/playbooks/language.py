@@ -80,7 +80,7 @@ DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 ASKS_ALWAYS = frozenset({"aws.aurora_global_failover", "aws.rds_promote_replica"})
 """Actions that nobody can take back. They are done only after a yes to the very plan that was shown, whatever the autonomy is."""
 
-TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.cordon", "aws.waf_block"})
+TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.cordon", "aws.waf_block_address"})
 """Actions whose change can be made for a time (``for:``): what was before is known and can be put back exactly."""
 
 ACTIONS = BUILT_ACTIONS | {
@@ -97,7 +97,8 @@ ACTIONS = BUILT_ACTIONS | {
     "aws.asg_replace_instance",
     "aws.acm_renew",
     "aws.route53_failover",
-    "aws.waf_block",
+    "aws.zonal_shift",
+    "aws.waf_block_address",
     "evidence.kubernetes_logs",
     "evidence.kubernetes_events",
     "evidence.kubernetes_top",
@@ -116,6 +117,7 @@ CONDITIONS = BUILT_CONDITIONS | {
     "tls_serves",
     "http_ok",
     "dns_answers",
+    "cloudwatch",
     "recent_failover",
     "replica_lag",
     "rds_available",
@@ -132,7 +134,7 @@ CONDITIONS = BUILT_CONDITIONS | {
     "acm_renewed",
     "health_check_healthy",
     "s3_reachable",
-    "s3_object_fresh",
+    "s3_fresh",
     "address_public",
     "address_allowed",
     "waf_contains",

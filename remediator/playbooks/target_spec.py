@@ -4,11 +4,12 @@ The place (cluster, account, region) is never here: the alert's source fixes it 
 because labels are hostile.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +19,7 @@ from remediator.playbooks.template import Template, TemplateError
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_IP_SET = re.compile(r"[-_A-Za-z0-9]{1,128}")
 _FOREIGN = re.compile(r"[A-Za-z0-9_*]([-._:/A-Za-z0-9 ]{0,253}[A-Za-z0-9.])?")
 _LABEL_KINDS = frozenset({"namespace"})
 
@@ -76,13 +78,15 @@ class DnsRecord(Frozen):
 
     zone: TemplateText
     name: TemplateText
-    type: Literal["A", "AAAA", "CNAME", "ALIAS"] = "A"
+    type: Literal["A", "AAAA", "CNAME"] = "A"
+    """An alias record is of the type that it answers with."""
 
 
-class WafIpSet(Frozen):
-    """An address set of AWS WAF."""
+class WafAddress(Frozen):
+    """One address, within an address set of AWS WAF. Each is a target of its own, so that each can be blocked for its own time."""
 
-    name: TemplateText
+    ip_set: TemplateText
+    address: TemplateText
     scope: Literal["regional", "cloudfront"] = "regional"
 
 
@@ -116,7 +120,7 @@ class TargetSpec(Frozen):
     ec2_instance: Named | None = None
     ec2_instance_of_node: Named | None = None
     route53_record: DnsRecord | None = None
-    waf_ip_set: WafIpSet | None = None
+    waf_address: WafAddress | None = None
     acm_certificate: Named | None = None
 
     @model_validator(mode="after")
@@ -198,9 +202,25 @@ _KUBERNETES = frozenset(
 def _valid(target: str, field: str, value: str) -> str:
     if target in _KUBERNETES:
         return kubernetes_name(value, "namespace" if "namespace" in (target, field) else field)
+    if (target, field) == ("waf_address", "address"):
+        return _address(value)
+    if (target, field) == ("waf_address", "ip_set") and not _IP_SET.fullmatch(value):
+        raise TargetUndeterminedError(f"target {target}.{field}: {value[:80]!r} cannot be the name of an IP set")
     if not _FOREIGN.fullmatch(value):
         raise TargetUndeterminedError(f"target {target}.{field}: {value[:80]!r} cannot be the name of one")
     return value
+
+
+def _address(value: str) -> str:
+    """In its one spelling. No network, no zone, no port: a label says one address and nothing about how much around it."""
+    try:
+        return str(ipaddress.ip_address(value)) if "%" not in value else _no_address(value)
+    except ValueError:
+        return _no_address(value)
+
+
+def _no_address(value: str) -> NoReturn:
+    raise TargetUndeterminedError(f"{value[:80]!r} is not one IP address")
 
 
 def kubernetes_name(value: str, what: str) -> str:

@@ -101,10 +101,10 @@ def test_a_malformed_condition_is_placed_where_it_stands_in_the_file(value: Any,
 
 
 def test_a_step_has_one_action_and_its_own_keys_beside_it() -> None:
-    text = {"aws.waf_block": {"address": "a"}, "on": "x", "for": "1d", "remembers": "m", "restores": "n"}
+    text = {"aws.waf_block_address": {"address": "a"}, "on": "x", "for": "1d", "remembers": "m", "restores": "n"}
     step = Step.model_validate(text)
     assert step.model_dump(mode="json", by_alias=True) == text
-    assert (step.action, step.params, step.on) == ("aws.waf_block", {"address": "a"}, "x")
+    assert (step.action, step.params, step.on) == ("aws.waf_block_address", {"address": "a"}, "x")
 
 
 @pytest.mark.parametrize(
