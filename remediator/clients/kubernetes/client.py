@@ -27,6 +27,7 @@ from remediator.clients.kubernetes.pods import Pods
 from remediator.clients.kubernetes.postgres_clusters import PostgresClusters
 from remediator.clients.kubernetes.single_pods import SinglePods
 from remediator.clients.kubernetes.sizes import Sizes
+from remediator.clients.kubernetes.tls_secrets import TlsSecrets
 from remediator.clients.kubernetes.volumes import Volumes
 from remediator.clients.kubernetes.workloads import Workloads
 from remediator.clock import Clock
@@ -63,6 +64,7 @@ class KubernetesClient:
         self.postgres_clusters = PostgresClusters(api, cluster=name, clock=clock)
         self.certificates = Certificates(api, cluster=name, clock=clock)
         self.sizes = Sizes(api, cluster=name, clock=clock)
+        self.tls_secrets = TlsSecrets(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:
