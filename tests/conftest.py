@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from remediator.sandbox.world import World
+from tests.controlplane import cert_manager as real_cert_manager
 from tests.controlplane import shared
 from tests.controlplane.processes import StartError
 from tests.controlplane.server import ControlPlane
@@ -33,13 +34,17 @@ settings.load_profile("fast")
 
 
 _OWNERS = pytest.StashKey[list[shared.Owner]]()
-_REAL = ("control_plane", "real_stage", "program", "database_server", "database_url")
+_REAL = ("control_plane", "cert_manager", "real_stage", "program", "database_server", "database_url")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The first process, not its workers, owns test bed and database server; they cost nothing until a test needs them."""
     if not hasattr(config, "workerinput"):
-        config.stash[_OWNERS] = [shared.Owner(), shared.Owner(shared_database.DIRECTORY)]
+        # Ended in this order: what needs the control plane before it.
+        config.stash[_OWNERS] = [
+            shared.Owner(variable)
+            for variable in (real_cert_manager.DIRECTORY, shared.DIRECTORY, shared_database.DIRECTORY)
+        ]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -92,6 +97,15 @@ def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
         return shared.control_plane(teller(pytestconfig))
     except StartError as error:
         not_run(f"no control plane: {error}")
+
+
+@pytest.fixture(scope="session")
+def cert_manager(control_plane: ControlPlane, pytestconfig: pytest.Config) -> None:
+    """The real cert-manager acts in every namespace of the real control plane, from now to the end of the test run."""
+    try:
+        real_cert_manager.start(teller(pytestconfig))
+    except StartError as error:
+        not_run(f"no cert-manager: {error}")
 
 
 @pytest.fixture(scope="session")

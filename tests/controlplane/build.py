@@ -116,15 +116,23 @@ def _build(recipe: Recipe, work: Path, go: Path, say: Say) -> Path:
         process.wait()
         done.set()
         teller.join()
+    if recipe.files is not None:
+        for file in _module(recipe, source, go, environment).glob(recipe.files):
+            shutil.copyfile(file, out / file.name)
     return out
+
+
+def _module(recipe: Recipe, source: Path, go: Path, environment: dict[str, str]) -> Path:
+    """Where Go keeps the component's sources."""
+    got = _run([str(go), "mod", "download", "-json", recipe.module], source, environment)
+    return Path(json.loads(got)["Dir"])
 
 
 def _add_page(recipe: Recipe, source: Path, go: Path, environment: dict[str, str]) -> None:
     """Build from a copy of the module that has the page; Go lets nothing be laid over its module cache."""
     assert recipe.page is not None
-    got = _run([str(go), "mod", "download", "-json", recipe.module], source, environment)
     copy = source / "module"
-    shutil.copytree(json.loads(got)["Dir"], copy)
+    shutil.copytree(_module(recipe, source, go, environment), copy)
     for path in (copy, *copy.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     page = copy / recipe.page

@@ -24,6 +24,8 @@ class Recipe:
     flags: tuple[str, ...] = ()
     page: str | None = None
     """A file that the module embeds and its published archive lacks: a built user interface."""
+    files: str | None = None
+    """Files of the module that the build leaves beside the programs."""
 
     @property
     def folder(self) -> Path:
@@ -44,6 +46,7 @@ class Recipe:
         for file in sorted(self.folder.iterdir()):
             digest.update(file.name.encode() + file.read_bytes())
         digest.update(repr((self.build_flags(), self.page, platform.system(), platform.machine())).encode())
+        digest.update((self.files or "").encode())
         return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
 
     def build_flags(self) -> list[str]:
@@ -85,4 +88,12 @@ PROMETHEUS = Recipe(
     "prometheus: about two minutes",
     ("-tags=remove_all_sd",),
 )
-ALL = (KUBERNETES, ALERTMANAGER, PROMETHEUS)
+CERT_MANAGER = Recipe(
+    "certmanager",
+    "github.com/cert-manager/cert-manager",
+    {"cert-manager": ("cert-manager",)},
+    (".",),
+    "cert-manager's controllers: two to four minutes",
+    files="deploy/crds/*.yaml",
+)
+ALL = (KUBERNETES, ALERTMANAGER, PROMETHEUS, CERT_MANAGER)

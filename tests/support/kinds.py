@@ -20,6 +20,7 @@ class Kind:
 
 
 _RBAC, _KEDA, _CNPG = "rbac.authorization.k8s.io/v1", "keda.sh/v1alpha1", "postgresql.cnpg.io/v1"
+_CERT_MANAGER, _ACME = "cert-manager.io/v1", "acme.cert-manager.io/v1"
 
 KINDS = (
     Kind("Namespace", "v1", "namespaces", namespaced=False),
@@ -46,11 +47,18 @@ KINDS = (
     Kind("RoleBinding", _RBAC, "rolebindings"),
     Kind("ClusterRole", _RBAC, "clusterroles", namespaced=False),
     Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", namespaced=False),
+    Kind("Ingress", "networking.k8s.io/v1", "ingresses"),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
     Kind("Lease", "coordination.k8s.io/v1", "leases"),
     Kind("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False),
     Kind("ScaledObject", _KEDA, "scaledobjects"),
     Kind("Cluster", _CNPG, "clusters"),
+    Kind("Certificate", _CERT_MANAGER, "certificates"),
+    Kind("CertificateRequest", _CERT_MANAGER, "certificaterequests"),
+    Kind("Issuer", _CERT_MANAGER, "issuers"),
+    Kind("ClusterIssuer", _CERT_MANAGER, "clusterissuers", namespaced=False),
+    Kind("Order", _ACME, "orders"),
+    Kind("Challenge", _ACME, "challenges"),
     Kind("Application", "argoproj.io/v1alpha1", "applications"),
 )
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import build, toolchain
-from tests.controlplane.recipes import ALERTMANAGER, ALL, KUBERNETES, PROMETHEUS, Recipe
+from tests.controlplane.recipes import ALERTMANAGER, ALL, CERT_MANAGER, KUBERNETES, PROMETHEUS, Recipe
 from tests.controlplane.toolchain import BuildError
 
 # Writes what it was asked to where it was asked to, and counts its runs.
 GO = """#!/bin/sh
 case "$1" in
 env) echo %(version)s; exit ;;
+mod) echo '{"Dir": "%(module)s"}'; exit ;;
 esac
 echo "$@" >> %(runs)s
 echo some/package >&2
@@ -41,7 +42,7 @@ def put(path: Path, text: str) -> Path:
 
 def put_go(bare: Path, work: str = 'echo built > "$out"', version: str = "go1.26.0") -> Path:
     runs = bare / "runs"
-    put(bare / "go", GO % {"runs": runs, "work": work, "version": version})
+    put(bare / "go", GO % {"runs": runs, "work": work, "version": version, "module": bare / "module"})
     return runs
 
 
@@ -73,6 +74,18 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(bare: Path) -> None:
     with pytest.raises(BuildError, match="no such module"):
         build.ensure(KUBERNETES, lambda _: None)
     assert [one.name for one in build.cache().iterdir()] == ["kubernetes.lock"]
+
+
+def test_files_of_the_module_are_left_beside_the_program(bare: Path) -> None:
+    put_go(bare)
+    assert CERT_MANAGER.files is not None
+    crds = (bare / "module" / CERT_MANAGER.files).parent
+    crds.mkdir(parents=True)
+    put(crds / "certificates.yaml", "kind: CustomResourceDefinition")
+    put(crds / "README.md", "")
+    build.ensure(CERT_MANAGER, lambda _: None)
+    made = build.cache() / CERT_MANAGER.key
+    assert sorted(one.name for one in made.iterdir()) == ["cert-manager", "certificates.yaml"]
 
 
 def test_what_is_installed_is_used(bare: Path) -> None:
