@@ -26,6 +26,7 @@ from remediator.clients.http_probe import HttpProbe
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
 from remediator.clients.prometheus import PrometheusClient
+from remediator.clients.tls_probe import TlsProbe
 from remediator.clock import Clock, DisciplinedClock, SystemClock
 from remediator.conditions import CONDITIONS
 from remediator.engine import formats, hints, loop_watch
@@ -212,6 +213,7 @@ class App:
             prometheus=self._prometheus(session),
             alertmanagers=alertmanagers,
             http=HttpProbe(),
+            tls=TlsProbe(),
         )
         surveyor = Surveyor(settings=settings, worlds=worlds, lacking=permissions.lacking)
         intake = Intake(

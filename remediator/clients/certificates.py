@@ -29,6 +29,8 @@ class Certificate:
     """In hexadecimal digits, lower case, without leading zeros."""
     names: tuple[str, ...]
     """The DNS names that it is for, lower case and sorted; the common name only where it has no alternative names."""
+    addresses: tuple[str, ...]
+    """The IP addresses that it is for."""
     not_before: datetime
     not_after: datetime
     key: str
@@ -116,9 +118,11 @@ def _said_by(certificate: "x509.Certificate") -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+    addresses: list[str] = []
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         found = names.get_values_for_type(x509.DNSName)
+        addresses = [str(one) for one in names.get_values_for_type(x509.IPAddress)]
     except x509.ExtensionNotFound:
         found = [str(one.value) for one in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     public, key = certificate.public_key(), "other"
@@ -129,6 +133,7 @@ def _said_by(certificate: "x509.Certificate") -> Certificate:
     return Certificate(
         serial=f"{certificate.serial_number:x}",
         names=tuple(sorted({name.lower() for name in found})),
+        addresses=tuple(sorted(addresses)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=key,

@@ -12,14 +12,17 @@ from pydantic import BaseModel, ConfigDict
 
 from remediator.answers import Answer
 from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.aws.api import AwsApi
 from remediator.clients.kubernetes.client import KubernetesClient
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Right
 from remediator.clients.prometheus import PrometheusClient
+from remediator.errors import FactsMissingError
 from remediator.runs.plan import Plan
 from remediator.targets import Target
 
 if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
     from remediator.clients.http_probe import HttpProbe
+    from remediator.clients.tls_probe import TlsProbe
 
 
 class ConditionParams(BaseModel):
@@ -78,10 +81,36 @@ class Known:
 class World:
     """The clients of one place. None: not configured there, and what needs it answers unknown."""
 
-    kubernetes: KubernetesClient
+    cluster: KubernetesClient | None
     prometheus: PrometheusClient | None
     alertmanager: AlertmanagerPeers | None
     http: "HttpProbe | None" = None
+    tls: "TlsProbe | None" = None
+    account: AwsApi | None = None
+
+    @property
+    def kubernetes(self) -> KubernetesClient:
+        """Raises FactsMissingError where the place has no cluster."""
+        return cluster_of_place(self.cluster)
+
+    @property
+    def aws(self) -> AwsApi:
+        """Raises FactsMissingError where the place has no account."""
+        return account_of_place(self.account)
+
+
+def cluster_of_place(cluster: KubernetesClient | None) -> KubernetesClient:
+    """It, if there is one."""
+    if cluster is None:
+        raise FactsMissingError("no Kubernetes cluster belongs to this place (settings.sources.<name>.cluster)")
+    return cluster
+
+
+def account_of_place(account: AwsApi | None) -> AwsApi:
+    """It, if there is one."""
+    if account is None:
+        raise FactsMissingError("no AWS account belongs to this place (settings.sources.<name>.account and region)")
+    return account
 
 
 class Condition(Protocol):
@@ -90,8 +119,8 @@ class Condition(Protocol):
     name: ClassVar[str]
     params: ClassVar[type[ConditionParams]]
 
-    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
-        """What a look asks of the cluster for a target of this kind, and no more."""
+    def permissions(self, kind: str, params: Any) -> tuple[Right, ...]:
+        """What a look asks of the cluster or of AWS for a target of this kind, and no more."""
         ...
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
