@@ -17,6 +17,8 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     at: datetime
+    raw_path: str = ""
+    """As it was sent: escaped, without the query."""
 
     @property
     def query(self) -> dict[str, str]:

@@ -77,6 +77,7 @@ class Listener:
             headers=request.headers,
             body=await request.read(),
             at=self._pace.now(),
+            raw_path=request.raw_path.partition("?")[0],
         )
         self.requests.add(received)
         fault = self.faults.take(received)

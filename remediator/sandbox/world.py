@@ -1,4 +1,4 @@
-"""The whole simulated world: a cluster, its monitoring and a pager, on loopback, tied together by alerting rules."""
+"""The whole simulated world: a cluster, an AWS, their monitoring and a pager, on loopback, tied together by alerting rules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from remediator.sandbox import workloads
 from remediator.sandbox.alert_groups import Route
 from remediator.sandbox.alert_rules import AlertRule, AlertRules
 from remediator.sandbox.alertmanager import Alertmanager
+from remediator.sandbox.aws.cloud import Cloud
 from remediator.sandbox.background import Background
 from remediator.sandbox.kubeconfig import write_kubeconfig
 from remediator.sandbox.kubernetes.controllers.timings import Timings
@@ -28,6 +29,7 @@ class World:
     `speed` 2.0 halves every duration inside the world (pod starts, progress deadlines, group intervals, `for_s`).
     `alertmanager_up_for_s`: a young Alertmanager's lists prove nothing, so by default it claims to be an hour old.
     The servers stand in `kubernetes`, `alertmanager`, `prometheus`, `pagerduty`, each with `requests` and `faults`.
+    `aws` is all of AWS (`aws/cloud.py`).
     """
 
     def __init__(
@@ -46,12 +48,13 @@ class World:
         self.alertmanager = Alertmanager(pace=self.pace, route=route, up_for_s=alertmanager_up_for_s)
         self.prometheus = Prometheus(pace=self.pace)
         self.pagerduty = PagerDuty(pace=self.pace)
+        self.aws = Cloud(pace=self.pace)
         self._rules = AlertRules(self.pace, self.alertmanager, self.prometheus, _EVALUATE_EVERY_S)
         self._background = Background()
 
     async def __aenter__(self) -> Self:
         try:
-            for server in (self.kubernetes, self.alertmanager, self.prometheus, self.pagerduty):
+            for server in (self.kubernetes, self.alertmanager, self.prometheus, self.pagerduty, self.aws):
                 await server.start()
         except BaseException:
             await self._stop()
@@ -66,7 +69,7 @@ class World:
 
     async def _stop(self) -> None:
         await self._background.stop()
-        for server in (self.alertmanager, self.prometheus, self.pagerduty, self.kubernetes):
+        for server in (self.alertmanager, self.prometheus, self.pagerduty, self.aws, self.kubernetes):
             await server.stop()
 
     @property
@@ -85,6 +88,11 @@ class World:
     def pagerduty_url(self) -> str:
         """The base address; events go to `/v2/enqueue` under it."""
         return self.pagerduty.url
+
+    @property
+    def aws_url(self) -> str:
+        """The endpoint of every AWS service."""
+        return self.aws.url
 
     def kubeconfig(self, path: Path) -> Path:
         """Write a kubeconfig for the cluster to `path`."""
