@@ -3,6 +3,7 @@
 What is parsed comes from elsewhere and may be a secret, so that no error says more than what kind of thing is wrong with it.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,6 +97,17 @@ def names_of_request(pem: bytes) -> frozenset[str]:
         return frozenset(name.lower() for name in found)
 
     return _read("the signing request", read)
+
+
+def covers(certificate: Certificate, host: str) -> bool:
+    """Is it for this name (RFC 6125: a star stands for one whole label at the left) or address?"""
+    wanted = host.rstrip(".").lower()
+    try:
+        return str(ipaddress.ip_address(wanted)) in certificate.addresses
+    except ValueError:
+        pass
+    _, _, parent = wanted.partition(".")
+    return wanted in certificate.names or ("." in parent and f"*.{parent}" in certificate.names)
 
 
 def belong_together(pem: bytes, private_key: bytes) -> bool:

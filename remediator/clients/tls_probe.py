@@ -6,7 +6,6 @@ never asked, whatever name leads there. Nothing is sent but the handshake and, w
 
 import asyncio
 import errno
-import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -179,14 +178,3 @@ async def _reply(reader: asyncio.StreamReader, code: bytes) -> list[bytes]:
         if line[3:4] != b"-":
             return lines
     raise _RefusedError("the mail server answers without end")
-
-
-def covers(certificate: Certificate, host: str) -> bool:
-    """Is it for this name (RFC 6125: a star stands for one whole label at the left) or address?"""
-    wanted = host.rstrip(".").lower()
-    try:
-        return str(ipaddress.ip_address(wanted)) in certificate.addresses
-    except ValueError:
-        pass
-    _, _, parent = wanted.partition(".")
-    return wanted in certificate.names or ("." in parent and f"*.{parent}" in certificate.names)

@@ -6,14 +6,19 @@ A condition answers yes, no or unknown (S7) and changes nothing. When to ask aga
 from typing import Final
 
 from remediator.conditions.alert_resolved import AlertResolved
+from remediator.conditions.alerts_firing import AlertsFiring
 from remediator.conditions.autoscaled import Autoscaled
 from remediator.conditions.autoscaler_below_maximum import AutoscalerBelowMaximum
 from remediator.conditions.base import Condition
+from remediator.conditions.certificate_expires import CertificateExpires
+from remediator.conditions.certificate_failed import CertificateFailed
+from remediator.conditions.certificate_renewed import CertificateRenewed
 from remediator.conditions.cnpg_healthy import CnpgHealthy
 from remediator.conditions.cnpg_primary_changed import CnpgPrimaryChanged
 from remediator.conditions.cnpg_standby_streaming import CnpgStandbyStreaming
 from remediator.conditions.disruption_allowed import DisruptionAllowed
 from remediator.conditions.http_ok import HttpOk
+from remediator.conditions.issuer_ready import IssuerReady
 from remediator.conditions.job_complete import JobComplete
 from remediator.conditions.job_running import JobRunning
 from remediator.conditions.no_restarts import NoRestarts
@@ -31,6 +36,7 @@ from remediator.conditions.rollout_complete import RolloutComplete
 from remediator.conditions.room_elsewhere import RoomElsewhere
 from remediator.conditions.scaled_to_zero import ScaledToZero
 from remediator.conditions.sizes_as_before import SizesAsBefore
+from remediator.conditions.tls_serves import TlsServes
 from remediator.conditions.volume_expandable import VolumeExpandable
 from remediator.conditions.volume_resized import VolumeResized
 
@@ -62,6 +68,12 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     CnpgHealthy(),
     ScaledToZero(),
     SizesAsBefore(),
+    AlertsFiring(),
+    IssuerReady(),
+    CertificateFailed(),
+    CertificateExpires(),
+    CertificateRenewed(),
+    TlsServes(),
 )
 
 

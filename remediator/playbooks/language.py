@@ -58,6 +58,12 @@ BUILT_CONDITIONS = frozenset(
         "cnpg_healthy",
         "scaled_to_zero",
         "sizes_as_before",
+        "alerts_firing",
+        "issuer_ready",
+        "certificate_failed",
+        "certificate_expires",
+        "certificate_renewed",
+        "tls_serves",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -108,13 +114,7 @@ ACTIONS = BUILT_ACTIONS | {
 }
 
 CONDITIONS = BUILT_CONDITIONS | {
-    "alerts_firing",
     "recurrences",
-    "issuer_ready",
-    "certificate_failed",
-    "certificate_expires",
-    "certificate_renewed",
-    "tls_serves",
     "http_ok",
     "dns_answers",
     "cloudwatch",

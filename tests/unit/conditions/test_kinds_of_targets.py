@@ -25,6 +25,10 @@ CHECKOUT = Target.kubernetes("prod", "shop", "deployment", "checkout")
         ("cnpg_standby_streaming", {}),
         ("cnpg_primary_changed", {}),
         ("cnpg_healthy", {}),
+        ("issuer_ready", {}),
+        ("certificate_failed", {"within": "1d"}),
+        ("certificate_expires", {"within": "2d"}),
+        ("certificate_renewed", {}),
     ],
 )
 async def test_of_another_kind_nothing_is_known(name: str, params: dict[str, Any]) -> None:
