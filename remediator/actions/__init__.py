@@ -6,6 +6,8 @@ An action plans, writes once with its mark, and says whether it landed. No actio
 from typing import Final
 
 from remediator.actions.base import Action
+from remediator.actions.evidence.postgres_statements import PostgresStatements
+from remediator.actions.evidence.redis_info import RedisInfo
 from remediator.actions.evidence.steps import LookAtEvents, LookAtLogs, LookAtTop
 from remediator.actions.kubernetes.cordon import Cordon
 from remediator.actions.kubernetes.delete_pod import DeletePod
@@ -28,6 +30,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     LookAtEvents(),
     LookAtLogs(),
     LookAtTop(),
+    PostgresStatements(),
+    RedisInfo(),
     RolloutRestart(),
     RolloutUndo(),
     Scale(),

@@ -13,6 +13,8 @@ BUILT_ACTIONS = frozenset(
         "evidence.kubernetes_events",
         "evidence.kubernetes_logs",
         "evidence.kubernetes_top",
+        "evidence.postgres_statements",
+        "evidence.redis_info",
         "kubernetes.rollout_restart",
         "kubernetes.rollout_undo",
         "kubernetes.scale",

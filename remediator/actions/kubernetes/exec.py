@@ -1,6 +1,7 @@
 """``kubernetes.exec``: run one fixed command in one container and keep what it says. For diagnosis; never a shell."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
@@ -31,6 +32,7 @@ _LONGEST = timedelta(seconds=60)
 _LONGEST_ITEM = 4_096
 
 Argument = Annotated[str, StringConstraints(max_length=_LONGEST_ITEM, strict=True)]
+ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class Params(ActionParams):
@@ -39,9 +41,7 @@ class Params(ActionParams):
     command: tuple[Argument, ...] = Field(
         min_length=1, max_length=64, description="the program and its arguments, each an item; no shell, no templates"
     )
-    container: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] | None = Field(
-        None, description="absent: the pod's default container, else its first"
-    )
+    container: ContainerName | None = Field(None, description="absent: the pod's default container, else its first")
     timeout: Duration = Field(
         default="10s",
         validate_default=True,
@@ -89,11 +89,12 @@ class Exec:
 
     async def plan(self, ctx: ActionContext, target: Target, params: Any) -> Plan:
         try:
-            uid = str((await ctx.kubernetes.document(target))["metadata"]["uid"])
+            document = await ctx.kubernetes.document(target)
+            uid = str(document["metadata"]["uid"])
             pods = await ctx.kubernetes.pod_states.of(target)
         except TargetNotFoundError as error:
             raise PlanRefusedError("target_not_found", f"{target} does not exist ({error})") from None
-        pod = chosen(pods)
+        pod = self.whom(document, pods)
         if pod is None:
             raise PlanRefusedError("no_ready_pod", f"{target.short} has no ready pod to ask", kind="wait")
         container = params.container or pod.names[0]
@@ -114,6 +115,11 @@ class Exec:
             params=params.model_dump(mode="json"),
             memory={"pod": pod.name, "container": container},
         )
+
+    def whom(self, document: Mapping[str, Any], pods: tuple[PodState, ...]) -> PodState | None:
+        """Which pod of this target is asked; None if none can be."""
+        del document
+        return chosen(pods)
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
         del intent_id

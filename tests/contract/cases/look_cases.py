@@ -17,7 +17,18 @@ async def _nothing_changed(stage: Stage) -> int:
     return int(deployment["metadata"]["generation"]) - 1 + abs(len(await stage.pods("checkout")) - 2)
 
 
-CASES = tuple(
+async def _set_up(stage: Stage) -> Target:
+    await stage.workload("db", kind="StatefulSet", replicas=1)
+    await stage.rolled_out("db", "StatefulSet")
+    return stage.target("db", "statefulset")
+
+
+async def _nothing_changed_of_set(stage: Stage) -> int:
+    found = await stage.get("StatefulSet", "db")
+    return int(found["metadata"]["generation"]) - 1 + abs(len(await stage.pods("db")) - 1)
+
+
+_OF_DEPLOYMENT = tuple(
     ActionCase(
         action,
         prepare=_up,
@@ -32,5 +43,15 @@ CASES = tuple(
         ("evidence.kubernetes_events", {}),
         ("evidence.kubernetes_logs", {"lines": 10}),
         ("evidence.kubernetes_top", {}),
+        ("evidence.redis_info", {}),
     )
 )
+_STATEMENTS = ActionCase(
+    "evidence.postgres_statements",
+    prepare=_set_up,
+    changes=_nothing_changed_of_set,
+    times=0,
+    fidelity=Fidelity.RECORDED,
+    name="statefulset",
+)
+CASES = (*_OF_DEPLOYMENT, _STATEMENTS)
