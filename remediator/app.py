@@ -22,6 +22,7 @@ from remediator.actions import ACTIONS
 from remediator.alerts.severity import DEFAULT_LABEL_VALUES, Severity
 from remediator.channels.pagerduty import PagerDuty
 from remediator.clients.alertmanager import AlertmanagerPeers
+from remediator.clients.aws.connect import AwsAccounts
 from remediator.clients.http_probe import HttpProbe
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
@@ -55,7 +56,7 @@ from remediator.engine.startup import settle_hold, settle_mode
 from remediator.engine.survey import Surveyor
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
-from remediator.engine.worlds import Worlds
+from remediator.engine.worlds import Fixed, Worlds
 from remediator.errors import ConfigError
 from remediator.ids import new_id
 from remediator.metrics import Metrics
@@ -179,6 +180,7 @@ class App:
             vars_overrides=settings.vars,
         )
         clusters = await self._kubernetes()
+        accounts = self._aws()
         permissions = PermissionWatch(
             settings=settings, clients=clusters, playbooks=lambda: library.current, clock=clock, metrics=metrics
         )
@@ -213,6 +215,8 @@ class App:
             prometheus=self._prometheus(session),
             alertmanagers=alertmanagers,
             http=HttpProbe(),
+            aws=accounts.places,
+            fixed=Fixed.by(settings),
             tls=TlsProbe(),
         )
         surveyor = Surveyor(settings=settings, worlds=worlds, lacking=permissions.lacking)
@@ -459,6 +463,17 @@ class App:
             )
             self._cleanups.push_async_callback(clients[name].close)
         return clients
+
+    def _aws(self) -> AwsAccounts:
+        accounts = AwsAccounts(
+            self.settings.accounts,
+            dry_run=self.settings.mode != "live",
+            clock=self.clock,
+            timeout_s=self._timeout_s,
+            probe=self._probe,
+        )
+        self._cleanups.push_async_callback(accounts.close)
+        return accounts
 
     def _prometheus(self, session: aiohttp.ClientSession) -> dict[str, PrometheusClient]:
         return {

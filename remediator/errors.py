@@ -56,6 +56,10 @@ class PermanentError(StepError):
     """Nothing was changed and repeating will not help: next remedy, or a person."""
 
 
+class TargetNotFoundError(PermanentError):
+    """The object does not exist: never a quiet success."""
+
+
 class OutcomeUnknownError(StepError):
     """The write was sent and its answer lost: ask ``landed`` before anything else, never repeat blindly (S15)."""
 

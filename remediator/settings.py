@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from remediator import marked_yaml
 from remediator.durations import Duration, format_duration
 from remediator.errors import ConfigError
+from remediator.targets import AWS_KINDS
 
 AutonomyLevel = Literal["observe", "propose", "approve", "act"]
 SeverityName = Literal["critical", "high", "medium", "low", "none"]
@@ -130,11 +131,11 @@ class Peers(_WithSecret):
     credential: Credential = Field(default_factory=Credential, description="when a proxy asks for one")
 
 
-class ClusterChoice(_Settings):
-    """The cluster is named by a label, among a listed set (S1)."""
+class Choice(_Settings):
+    """The place is named by a label, among a listed set (S1)."""
 
     label: str = Field(description="name of the label")
-    among: tuple[str, ...] = Field(min_length=1, description="clusters that it may name")
+    among: tuple[str, ...] = Field(min_length=1, description="those that it may name")
 
 
 class Source(_Settings):
@@ -143,9 +144,11 @@ class Source(_Settings):
     credential: Credential | None = Field(
         None, description="what it proves itself with; required unless --insecure-no-auth"
     )
-    cluster: str | ClusterChoice | None = Field(
-        None, description="the cluster of its alerts, or the label that chooses it"
+    cluster: str | Choice | None = Field(None, description="the cluster of its alerts, or the label that chooses it")
+    account: str | Choice | None = Field(
+        None, description="the AWS account of its alerts, or the label that chooses it"
     )
+    region: str | Choice | None = Field(None, description="the AWS region of its alerts, or the label that chooses it")
     alertmanager: Peers | None = Field(
         None, description="its Alertmanager's API; without it doubtful alerts cannot be settled"
     )
@@ -168,6 +171,36 @@ class Cluster(_Settings):
     nodes: bool = Field(False, description="nodes may be cordoned and drained, which moves pods of every namespace")
     prometheus: PrometheusSettings | None = Field(None, description="for promql and alert_resolved")
     loopback_only: bool = Field(False, description="refuse any API address that is not loopback (the demo sets it)")
+
+
+class AwsAccount(_Settings):
+    """One account at AWS. Credentials come by AWS's standard chain: environment, profile, web identity (IRSA), container, instance."""
+
+    id: str = Field(pattern=r"^[0-9]{12}$", description="the account's number")
+    aliases: tuple[str, ...] = Field((), description="other names that alerts use for it")
+    regions: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")], ...] = Field(
+        min_length=1, description="regions that may be looked at and changed"
+    )
+    role_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[\w+=,.@/-]+$")] | None = Field(
+        None, description="role to assume there; absent: act as what the credentials are"
+    )
+    external_id: str | None = Field(None, description="external id that the role's trust asks for")
+    profile: str | None = Field(None, description="profile of the shared configuration files")
+    credentials_file: Path | None = Field(None, description="shared credentials file; absent: the standard place")
+    targets: tuple[str, ...] = Field(
+        (),
+        description="what may be changed, as <kind>/<name> with * and ?, such as rds-instance/orders-*; empty: nothing",
+    )
+    endpoint_url: HttpUrl | None = Field(None, description="instead of AWS's own endpoints, for all services")
+    loopback_only: bool = Field(False, description="refuse any endpoint that is not loopback (the demo sets it)")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for pattern in self.targets:
+            kind = pattern.partition("/")[0]
+            if kind not in (*AWS_KINDS, "*") or "/" not in pattern:
+                raise ValueError(f"targets: {pattern!r} must be <kind>/<name>; kinds: {', '.join(AWS_KINDS)}")
+        return self
 
 
 class ApiToken(_WithSecret):
@@ -293,6 +326,7 @@ class Settings(_Settings):
     )
     sources: Mapping[str, Source] = Field({}, description="who sends alerts")
     clusters: Mapping[str, Cluster] = Field({}, description="where remediator may act")
+    accounts: Mapping[str, AwsAccount] = Field({}, description="AWS accounts where remediator may act")
     api_tokens: tuple[ApiToken, ...] = Field((), description="who may use /api/v1")
     severities: Mapping[str, SeverityName] = Field(
         {}, description="more values of the label severity, and what they mean"
@@ -321,20 +355,27 @@ class Settings(_Settings):
             raise ValueError(
                 f"store.retention must be at least {format_duration(least)}: what returns is compared with it"
             )
-        for kind, names in (("source", self.sources), ("cluster", self.clusters)):
+        for kind, names in (("source", self.sources), ("cluster", self.clusters), ("account", self.accounts)):
             for name in names:
                 if not re.fullmatch(SOURCE_NAME, name):
                     raise ValueError(f"{kind} name {name!r} must be lower case letters, digits and '-'")
-        spellings = [name for known, cluster in self.clusters.items() for name in (known, *cluster.aliases)]
-        if twice := sorted({name for name in spellings if spellings.count(name) > 1}):
-            raise ValueError(f"clusters share the name {twice[0]!r}; a name or alias may stand for one cluster only")
+        clusters = _spellings("clusters", {name: one.aliases for name, one in self.clusters.items()})
+        accounts = _spellings("accounts", {name: (one.id, *one.aliases) for name, one in self.accounts.items()})
+        regions = {region for account in self.accounts.values() for region in account.regions}
         for name, source in self.sources.items():
             if name in BUILT_IN_SOURCES:
                 raise ValueError(f"source name {name!r} is built in; choose another")
-            chosen = source.cluster.among if isinstance(source.cluster, ClusterChoice) else (source.cluster,)
-            for cluster in chosen:
-                if cluster is not None and cluster not in spellings:
-                    raise ValueError(f"source {name!r} names cluster {cluster!r}, which `clusters` does not list")
+            for word, given, known in (
+                ("cluster", source.cluster, clusters),
+                ("account", source.account, accounts),
+                ("region", source.region, regions),
+            ):
+                for place in given.among if isinstance(given, Choice) else (given,):
+                    if place is not None and place not in known:
+                        listed = "no account lists" if word == "region" else f"`{word}s` does not list"
+                        raise ValueError(f"source {name!r} names {word} {place!r}, which {listed}")
+            if (source.account is None) != (source.region is None):
+                raise ValueError(f"source {name!r}: account and region belong together")
         return self
 
     def cluster_named(self, name: str) -> str | None:
@@ -342,6 +383,18 @@ class Settings(_Settings):
         return next(
             (known for known, cluster in self.clusters.items() if name == known or name in cluster.aliases), None
         )
+
+    def account_named(self, name: str) -> AwsAccount | None:
+        """The account given by name, number or alias; None when there is none."""
+        return next((one for known, one in self.accounts.items() if name in (known, one.id, *one.aliases)), None)
+
+
+def _spellings(what: str, names: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Every name and alias. Raises ValueError where one may stand for two things."""
+    all_of_them = [spelled for name, others in names.items() for spelled in {name, *others}]
+    if twice := sorted({name for name in all_of_them if all_of_them.count(name) > 1}):
+        raise ValueError(f"{what} share the name {twice[0]!r}; a name or alias may stand for one of them only")
+    return set(all_of_them)
 
 
 BUILT_IN_SOURCES = frozenset({"manual", "watcher", "drill"})

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from remediator.answers import Answer
+from remediator.clients.aws.api import AwsApi
 from remediator.clients.kubernetes.client import KubernetesClient
-from remediator.clients.permissions import Permission
-from remediator.conditions.base import Look
+from remediator.clients.permissions import Right
+from remediator.conditions.base import Look, account_of_place, cluster_of_place
 from remediator.runs.plan import Plan
 from remediator.targets import Target
 
@@ -40,9 +41,20 @@ class PlanRefusedError(Exception):
 class ActionContext:
     """What an action may use: the client of the target's place, live or dry."""
 
-    kubernetes: KubernetesClient
+    cluster: KubernetesClient | None
     own_changes: bool = False
     """This run has changed the target before: a rollout under way is its own and is no reason to refuse (S10)."""
+    account: AwsApi | None = None
+
+    @property
+    def kubernetes(self) -> KubernetesClient:
+        """Raises FactsMissingError where the place has no cluster."""
+        return cluster_of_place(self.cluster)
+
+    @property
+    def aws(self) -> AwsApi:
+        """Raises FactsMissingError where the place has no account."""
+        return account_of_place(self.account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,8 @@ class Action(Protocol):
     params: ClassVar[type[ActionParams]]
     target_kinds: ClassVar[frozenset[str]]
 
-    def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
-        """What all five methods together ask of the cluster for a target of this kind, and no more."""
+    def permissions(self, kind: str, params: Any) -> tuple[Right, ...]:
+        """What all five methods together ask of the cluster or of AWS for a target of this kind, and no more."""
         ...
 
     def if_refuted(self, params: Any) -> Literal["undo", "keep"]:

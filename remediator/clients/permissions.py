@@ -1,5 +1,6 @@
 """A permission that an action or condition needs, declared beside its code and printed into the shipped RBAC and IAM policies."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -49,6 +50,17 @@ class IamPermission:
 
 Right: TypeAlias = Permission | IamPermission
 """Of either world."""
+
+
+def in_cluster(rights: Iterable[Right]) -> tuple[Permission, ...]:
+    """Those that a cluster grants."""
+    return tuple(one for one in rights if isinstance(one, Permission))
+
+
+def at_aws(rights: Iterable[Right]) -> tuple[IamPermission, ...]:
+    """Those that IAM grants."""
+    return tuple(one for one in rights if isinstance(one, IamPermission))
+
 
 _PLURALS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
 

@@ -2,8 +2,8 @@
 
 The check stands in ``send``, after the connection is had and before the first byte, because waiting for a connection can outlast
 a lease. ``live``: a write needs a permit with more than the request time-out left. ``dry``: a write needs the mark by which the other
-side changes nothing, where it looks for it. ``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and nothing
-has left. What a write is, and what marks it, is the protocol's (wire.py).
+side changes nothing, where it looks for it. ``read``: no write at all. Wherever the answer is no, ``NotSentError`` is raised and
+nothing has left. What a write is, and what marks it, is the protocol's (wire.py).
 """
 
 import ipaddress

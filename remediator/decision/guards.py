@@ -85,6 +85,10 @@ def namespaces(playbook: Playbook, facts: Facts) -> Denial | None:
         # The kind of the target's own denial: a cluster that did not answer is waited for (S8).
         kind: Kind = "refuse" if facts.target_problem is None else facts.target_problem.kind
         return Denial("namespaces", "target_undetermined", kind, "without a target its namespace is not known")
+    if facts.target.provider == "aws":
+        at = facts.target
+        text = f"{at.kind}/{at.short} is not in settings accounts.<name>.targets of account {at.account}"
+        return Denial("namespaces", "target_not_allowed", "refuse", text)
     cluster, namespace = facts.target.place, facts.target.namespace
     if facts.target.kind == "node":
         text = f"settings clusters.{cluster}.nodes is not set: work on nodes moves pods of every namespace"

@@ -37,6 +37,8 @@ class EvidenceKeeper:
         world = self._tools.worlds.of(self._run.where.place, self._run.source)
         if self._kept or world is None or not (writes or self._playbook.evidence):
             return
+        if self._run.where.provider != "kubernetes":
+            return  # what AWS knows of a thing is read by the plan, and stands in it
         async with self._tools.store.read() as connection:
             begun = await journal.of_run(connection, self._run.id)
         self._kept = True

@@ -6,6 +6,7 @@ The store's part is read in the transaction that acts on it, so that limits are 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from remediator.alerts.severity import Severity
@@ -125,6 +126,10 @@ def own_ground(settings: Settings, target: Target | None, nodes: Collection[str]
         return f"namespace {target.namespace}"
     if target.namespace == settings.own_namespace:
         return f"its own namespace {target.namespace}"
+    if target.provider == "aws":
+        spoken = {target.short, str(target)}
+        listed = next((entry for entry in settings.own_ground if entry in spoken), None)
+        return None if listed is None else f"{listed} (settings.own_ground)"
     spoken = {target.namespace, target.short}
     for place in (target.place, *settings.clusters[target.place].aliases):
         spoken |= {str(replace(one, place=place)) for one in (target, target.workload) if one is not None}
@@ -219,6 +224,14 @@ def allowed(settings: Settings, target: Target | None) -> bool | None:
     """Do settings let remediator change anything there?"""
     if target is None:
         return None
+    if target.provider == "aws":
+        account = settings.account_named(target.account)
+        name = f"{target.kind}/{target.short}"
+        return (
+            account is not None
+            and target.region in account.regions
+            and any(fnmatchcase(name, pattern) for pattern in account.targets)
+        )
     cluster = settings.clusters[target.place]
     return cluster.nodes if target.kind == "node" else target.namespace in cluster.namespaces
 

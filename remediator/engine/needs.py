@@ -10,11 +10,11 @@ from remediator.actions import action_named
 from remediator.actions.evidence import collect
 from remediator.clients.kubernetes.events import PERMISSION as TO_TELL
 from remediator.clients.kubernetes.events import namespace_for_events
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Permission, Right, in_cluster
 from remediator.conditions import condition_named
 from remediator.engine.evidence import named
 from remediator.engine.finding import permissions_to_find
-from remediator.engine.named_target import NamedTarget, is_built
+from remediator.engine.named_target import AWS_KINDS, NamedTarget, is_built
 from remediator.playbooks.model import Condition, Playbook, Remedy, TargetSpec
 from remediator.settings import Cluster
 
@@ -62,17 +62,19 @@ def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Per
         places = _places(playbook, spec, cluster)
         if not places or not is_built(spec.type):
             continue
-        required = _for_target(playbook, key, spec)
+        required = set(in_cluster(rights_of(playbook, key, spec)))
         for permission in required | _for_evidence(playbook, spec):
             for place in ("",) if permission.everywhere else places:
                 yield place, permission, permission not in required
-        if playbook.writes:
+        if playbook.writes and spec.type not in AWS_KINDS:
             for place in {namespace_for_events(kind, place) for kind in _kinds(spec) for place in places}:
                 yield place, TO_TELL, True
 
 
 def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str, ...]:
     """Namespaces in which such a target may be changed, those of settings at most. Work on a node concerns all of them."""
+    if spec.type in AWS_KINDS:
+        return cluster.namespaces  # what is asked of the cluster about it may stand in any of them
     if spec.type == "node":
         return ("",) if cluster.nodes else ()
     named = spec.always("name" if spec.type == "namespace" else "namespace", playbook.vars)
@@ -83,8 +85,9 @@ def _kinds(spec: TargetSpec) -> tuple[str, ...]:
     return NamedTarget("", spec.type, {}, spec.workload.kind if spec.workload is not None else "any").kinds
 
 
-def _for_target(playbook: Playbook, key: str, spec: TargetSpec) -> set[Permission]:
-    found = set(permissions_to_find(spec.type, spec.workload.kind if spec.workload is not None else "any"))
+def rights_of(playbook: Playbook, key: str, spec: TargetSpec) -> set[Right]:
+    """What finding this target, the conditions and the steps about it need, of clusters and of AWS, and no more."""
+    found: set[Right] = set(permissions_to_find(spec.type, spec.workload.kind if spec.workload is not None else "any"))
     for kind in _kinds(spec):
         for remedy in playbook.remedies:
             found |= _of_conditions(remedy, key, kind) | _of_steps(remedy, key, kind)
@@ -93,14 +96,14 @@ def _for_target(playbook: Playbook, key: str, spec: TargetSpec) -> set[Permissio
 
 def _for_evidence(playbook: Playbook, spec: TargetSpec) -> set[Permission]:
     """Collected before every first change, and where the playbook names it."""
-    if not (playbook.writes or playbook.evidence):
+    if not (playbook.writes or playbook.evidence) or spec.type in AWS_KINDS:
         return set()
     return {one for kind in _kinds(spec) for one in collect.permissions(kind, named(playbook))}
 
 
-def _of_conditions(remedy: Remedy, key: str, kind: str) -> set[Permission]:
+def _of_conditions(remedy: Remedy, key: str, kind: str) -> set[Right]:
     asked: list[Condition] = [*remedy.when, *((remedy.verify.condition,) if remedy.verify is not None else ())]
-    found: set[Permission] = set()
+    found: set[Right] = set()
     for leaf in (leaf for condition in asked for leaf in condition.leaves()):
         if leaf.on in (None, key):
             condition = condition_named(leaf.name)
@@ -108,8 +111,8 @@ def _of_conditions(remedy: Remedy, key: str, kind: str) -> set[Permission]:
     return found
 
 
-def _of_steps(remedy: Remedy, key: str, kind: str) -> set[Permission]:
-    found: set[Permission] = set()
+def _of_steps(remedy: Remedy, key: str, kind: str) -> set[Right]:
+    found: set[Right] = set()
     for step in remedy.steps:
         if step.on in (None, key):
             action = action_named(step.action)

@@ -6,6 +6,7 @@ A pause of a misspelt name would stand, be listed, and stop nothing. So a name t
 from collections.abc import Collection
 from dataclasses import replace
 
+from remediator.engine.facts import allowed
 from remediator.engine.refused import InvalidOrderError
 from remediator.settings import Settings
 from remediator.store.pauses import ALL
@@ -13,7 +14,7 @@ from remediator.targets import InvalidTargetError, Target
 
 GRAMMAR = (
     "all, playbook:<name>, namespace:<cluster>/<namespace>, target:kubernetes/<cluster>/<namespace>/<kind>/<name>, "
-    "target:kubernetes/<cluster>/node/<name>, or any other target as runs show it"
+    "target:kubernetes/<cluster>/node/<name>, target:aws/<account>/<region>/<kind>/<name>, or any other target as runs show it"
 )
 _FIELD = "scope"
 
@@ -51,7 +52,11 @@ def canonical(text: str, *, settings: Settings, playbooks: Collection[str]) -> s
 
 
 def _allowed_place(settings: Settings, target: Target) -> str:
-    """The cluster's own name, if settings let remediator change such a target there."""
+    """The cluster's own name, or account and region, if settings let remediator change such a target there."""
+    if target.provider == "aws":
+        if not allowed(settings, target):
+            raise InvalidOrderError(_FIELD, f"{target} is never changed: no accounts.<name>.targets names it", GRAMMAR)
+        return target.place
     if target.namespace:
         return _allowed(settings, target.place, target.namespace).partition("/")[0]
     name = _cluster(settings, target.place)

@@ -1,9 +1,9 @@
-"""Where an alert may lead: its source fixes the cluster, or names the label that chooses among a listed set (S1)."""
+"""Where an alert may lead: its source fixes cluster, account and region, or names the labels that choose among listed ones (S1)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from remediator.decision.facts import Problem
-from remediator.settings import BUILT_IN_SOURCES, ClusterChoice, Settings
+from remediator.settings import BUILT_IN_SOURCES, Choice, Settings
 
 
 def cluster_of(settings: Settings, source: str, labels: Mapping[str, str]) -> str | Problem:
@@ -13,22 +13,50 @@ def cluster_of(settings: Settings, source: str, labels: Mapping[str, str]) -> st
         if source in BUILT_IN_SOURCES and len(settings.clusters) == 1:
             return next(iter(settings.clusters))
         return Problem("place_undetermined", f"source {source} is not in settings.sources")
-    allowed = configured.cluster
-    if allowed is None:
-        return Problem("place_undetermined", f"settings.sources.{source}.cluster is not set")
-    if isinstance(allowed, str):
-        named = settings.cluster_named(allowed)
-        return named or Problem("place_undetermined", f"cluster {allowed} is not in settings.clusters")
-    return _chosen(settings, source, allowed, labels)
+    return _named(source, "cluster", configured.cluster, labels, settings.cluster_named)
 
 
-def _chosen(settings: Settings, source: str, choice: ClusterChoice, labels: Mapping[str, str]) -> str | Problem:
-    value = labels.get(choice.label, "")
+def account_of(settings: Settings, source: str, labels: Mapping[str, str]) -> str | Problem:
+    """Number of the account and the region, as ``<account>/<region>``, or why there is none. As ``cluster_of``."""
+    configured = settings.sources.get(source)
+    if configured is None:
+        places = [f"{one.id}/{region}" for one in settings.accounts.values() for region in one.regions]
+        if source in BUILT_IN_SOURCES and len(places) == 1:
+            return places[0]
+        return Problem("place_undetermined", f"source {source} is not in settings.sources")
+
+    def number(name: str) -> str | None:
+        return None if (account := settings.account_named(name)) is None else account.id
+
+    account = _named(source, "account", configured.account, labels, number)
+    if isinstance(account, Problem):
+        return account
+    region = _named(source, "region", configured.region, labels, lambda name: name)
+    if isinstance(region, Problem):
+        return region
+    known = settings.account_named(account)
+    if known is None or region not in known.regions:
+        return Problem("place_not_allowed", f"region {region[:80]!r} is not among the regions of account {account}")
+    return f"{account}/{region}"
+
+
+def _named(
+    source: str,
+    word: str,
+    given: str | Choice | None,
+    labels: Mapping[str, str],
+    canonical: Callable[[str], str | None],
+) -> str | Problem:
+    if given is None:
+        return Problem("place_undetermined", f"settings.sources.{source}.{word} is not set")
+    if isinstance(given, str):
+        return canonical(given) or Problem("place_undetermined", f"{word} {given} is not in settings.{word}s")
+    value = labels.get(given.label, "")
     if not value:
-        return Problem("place_undetermined", f"label {choice.label}, which chooses the cluster, is missing")
-    named = settings.cluster_named(value)
-    listed = {settings.cluster_named(name) for name in choice.among}
+        return Problem("place_undetermined", f"label {given.label}, which chooses the {word}, is missing")
+    named = canonical(value)
+    listed = {canonical(name) for name in given.among}
     if named is None or named not in listed:
-        text = f"label {choice.label}={value[:80]!r} is not among settings.sources.{source}.cluster.among"
+        text = f"label {given.label}={value[:80]!r} is not among settings.sources.{source}.{word}.among"
         return Problem("place_not_allowed", text)
     return named

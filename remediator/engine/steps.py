@@ -100,5 +100,5 @@ class Steps:
     def _context(self, plan: Plan) -> ActionContext:
         world: World | None = self._worlds.of(plan.target.place, self._source)
         if world is None:
-            raise TransientError(f"no client for cluster {plan.target.place}")
-        return ActionContext(world.kubernetes, own_changes=True)
+            raise TransientError(f"no client for {plan.target.place}")
+        return ActionContext(world.cluster, own_changes=True, account=world.account)

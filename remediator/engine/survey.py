@@ -10,15 +10,14 @@ from typing import Any
 from remediator.actions import action_named
 from remediator.actions.base import Action, ActionContext, PlanRefusedError
 from remediator.answers import Answer, all_of
-from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.conditions.ask import ask
 from remediator.conditions.base import Known, Look, World
 from remediator.decision.facts import Asked, Lacking, Problem, RemedyFacts
 from remediator.engine.finding import find
-from remediator.engine.named_target import NamedTarget, named_target
-from remediator.engine.places import cluster_of
+from remediator.engine.named_target import NamedTarget, at_aws, named_target
+from remediator.engine.places import account_of, cluster_of
 from remediator.engine.worlds import Worlds
-from remediator.errors import RemediatorError
+from remediator.errors import RemediatorError, TargetNotFoundError
 from remediator.playbooks.model import Playbook, Remedy, Step
 from remediator.runs.plan import Plan
 from remediator.settings import Settings
@@ -59,12 +58,13 @@ class Surveyor:
 
     def named_target(self, playbook: Playbook, source: str, labels: Mapping[str, str]) -> NamedTarget | Problem:
         """What the alert names, without asking the cluster whether it exists."""
-        cluster = cluster_of(self._settings, source, labels)
-        if isinstance(cluster, Problem):
-            return cluster
-        if not playbook.only.admits(cluster=cluster):
-            return Problem("place_not_allowed", f"playbook {playbook.name} is only for other clusters than {cluster}")
-        return named_target(playbook, cluster, labels)
+        of_aws = at_aws(playbook)
+        place = (account_of if of_aws else cluster_of)(self._settings, source, labels)
+        if isinstance(place, Problem):
+            return place
+        if not (_admits_account(playbook, self._settings, place) if of_aws else playbook.only.admits(cluster=place)):
+            return Problem("place_not_allowed", f"playbook {playbook.name} is only for other places than {place}")
+        return named_target(playbook, place, labels)
 
     async def find_target(
         self, playbook: Playbook, source: str, labels: Mapping[str, str], *, held: Target | None = None
@@ -73,11 +73,11 @@ class Surveyor:
         named = self.named_target(playbook, source, labels)
         if isinstance(named, Problem):
             return Survey(target_problem=named)
-        world = self._worlds.of(named.cluster, source)
+        world = self._worlds.of(named.place, source)
         if world is None:
-            problem = Problem("place_unreachable", f"no client for cluster {named.cluster}", "wait")
+            problem = Problem("place_unreachable", f"no client for {named.place}", "wait")
             return Survey(target_problem=problem)
-        found = await find(named, world.kubernetes, held=held)
+        found = await find(named, world, held=held)
         if isinstance(found, Target):
             return Survey(target=found, world=world, lacking=self._lacking(playbook, found))
         return Survey(target_problem=found, missing=(found,) if found.code == "facts_missing" else ())
@@ -109,7 +109,7 @@ class Surveyor:
         if target.kind not in action.target_kinds:
             kinds = ", ".join(sorted(action.target_kinds))
             return Problem("target_kind", f"{action.name} does not act on a {target.kind}; accepted: {kinds}")
-        ctx = ActionContext(world.kubernetes, own_changes=own_changes)
+        ctx = ActionContext(world.cluster, own_changes=own_changes, account=world.account)
         try:
             return await action.plan(ctx, target, action.params.model_validate(step.params))
         except PlanRefusedError as refused:
@@ -138,6 +138,18 @@ class Surveyor:
                 return tuple(plans), plan
             plans.append(plan)
         return tuple(plans), None
+
+
+def _admits_account(playbook: Playbook, settings: Settings, place: str) -> bool:
+    """An account may be listed by its number, its name or an alias."""
+    number, _, region = place.partition("/")
+    names = {
+        spelled
+        for name, one in settings.accounts.items()
+        if one.id == number
+        for spelled in (number, name, *one.aliases)
+    }
+    return any(playbook.only.admits(account=name, region=region) for name in names or {number})
 
 
 def shown(remedy: Remedy, plans: tuple[Plan, ...], plan_hash: str) -> dict[str, Any]:

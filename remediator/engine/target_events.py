@@ -65,7 +65,7 @@ class TargetEvents:
 
     async def _tell(self, plan: Plan, reason: str, which: str, note: str, *, bad: bool = False) -> None:
         world = self._tools.worlds.of(plan.target.place, self._run.source)
-        if world is None:
+        if world is None or plan.target.provider != "kubernetes":
             return
         told = Told(
             target=plan.target,

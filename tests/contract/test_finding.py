@@ -6,6 +6,7 @@ import pytest
 
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.groups import permissions_for_groups
+from remediator.conditions.base import World
 from remediator.decision.facts import Problem
 from remediator.engine.finding import find, permissions_to_find
 from remediator.engine.named_target import NamedTarget
@@ -27,7 +28,7 @@ async def finder(stage: Stage, type_: str) -> KubernetesClient:
 
 
 async def problem(one: NamedTarget, client: KubernetesClient, **how: Any) -> Problem:
-    found = await find(one, client, **how)
+    found = await find(one, World(client, None, None), **how)
     assert isinstance(found, Problem), str(found)
     return found
 
@@ -54,9 +55,9 @@ async def test_a_pod_leads_to_its_workload_through_whatever_is_in_between(stage:
     await stage.rolled_out("checkout", kind)
     name = (await stage.pods("checkout"))[0]["metadata"]["name"]
     client = await finder(stage, "workload_of_pod")
-    found = await find(named(stage, "workload_of_pod", pod=name), client)
+    found = await find(named(stage, "workload_of_pod", pod=name), World(client, None, None))
     assert found == stage.target("checkout", kind.lower())
-    itself = await find(named(stage, "pod", pod=name), client)
+    itself = await find(named(stage, "pod", pod=name), World(client, None, None))
     assert isinstance(itself, Target)
     assert (itself.kind, itself.name, itself.workload) == ("pod", name, found)
 
@@ -82,7 +83,7 @@ async def test_a_bare_pod_has_no_workload_and_may_be_a_target_itself(stage: Stag
     client = await finder(stage, "workload_of_pod")
     found = await problem(named(stage, "workload_of_pod", pod="alone"), client)
     assert (found.code, found.text) == ("no_workload", "pod alone has no controller")
-    itself = await find(named(stage, "pod", pod="alone"), client)
+    itself = await find(named(stage, "pod", pod="alone"), World(client, None, None))
     assert itself == stage.target("alone", "pod")
 
 
@@ -96,7 +97,7 @@ async def test_a_pod_that_is_gone_leads_nowhere_but_keeps_the_run_that_replaced_
     assert "is gone, so its workload cannot be told" in found.text
 
     held = stage.target("checkout")
-    assert await find(gone, client, held=held) == held
+    assert await find(gone, World(client, None, None), held=held) == held
     assert (await problem(gone, client, held=stage.target("orders"))).code == "target_not_found"
     await stage.delete("Deployment", "checkout")
     await stage.gone("Deployment", "checkout")
@@ -112,7 +113,7 @@ async def test_an_owner_that_was_made_again_is_not_the_owner(stage: Stage) -> No
     client = await finder(stage, "workload_of_pod")
     # The garbage collector takes pods whose owner is gone, in its own time: ours is asked before that.
     await stage.create(pod("left-behind", owner_of(made, uid=GONE)))
-    found = await find(named(stage, "workload_of_pod", pod="left-behind"), client)
+    found = await find(named(stage, "workload_of_pod", pod="left-behind"), World(client, None, None))
     assert isinstance(found, Problem)
     assert found.code in ("no_workload", "target_not_found")
     if found.code == "no_workload":
@@ -128,10 +129,10 @@ async def test_a_claim_leads_to_the_set_whose_template_makes_it(stage: Stage) ->
     for name in ("data-db-0", "alone"):
         await stage.create({"kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": template["spec"]})
     client = await finder(stage, "persistent_volume_claim")
-    owned = await find(named(stage, "persistent_volume_claim", name="data-db-0"), client)
+    owned = await find(named(stage, "persistent_volume_claim", name="data-db-0"), World(client, None, None))
     assert isinstance(owned, Target)
     assert owned.workload == stage.target("db", "statefulset")
-    assert await find(named(stage, "persistent_volume_claim", name="alone"), client) == stage.target(
+    assert await find(named(stage, "persistent_volume_claim", name="alone"), World(client, None, None)) == stage.target(
         "alone", "persistentvolumeclaim"
     )
 
@@ -155,7 +156,7 @@ async def test_an_autoscaler_leads_to_what_it_scales(stage: Stage) -> None:
         }
     )
     client = await finder(stage, "horizontal_pod_autoscaler")
-    found = await find(named(stage, "horizontal_pod_autoscaler", name="by-load"), client)
+    found = await find(named(stage, "horizontal_pod_autoscaler", name="by-load"), World(client, None, None))
     assert isinstance(found, Target)
     assert found.workload == stage.target("checkout")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from remediator.answers import Answer
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Permission, in_cluster
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
 from remediator.runs.plan import Plan
@@ -23,7 +23,7 @@ HPA = "HorizontalPodAutoscaler"
 
 def needed(name: str, target: Target, **params: Any) -> tuple[Permission, ...]:
     condition = condition_named(name)
-    return condition.permissions(target.kind, condition.params.model_validate(params))
+    return in_cluster(condition.permissions(target.kind, condition.params.model_validate(params)))
 
 
 async def ask(stage: Stage, name: str, target: Target, **params: Any) -> Look:

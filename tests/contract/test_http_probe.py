@@ -61,7 +61,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def look(url: str, *, loopback: bool = True, labels: dict[str, str] | None = None, **params: Any) -> Look:
-    world = World(None, None, None, HttpProbe(allow_loopback=loopback))  # type: ignore[arg-type]
+    world = World(None, None, None, HttpProbe(allow_loopback=loopback))
     known = Known(now=datetime.now(UTC), labels=labels or {})
     return await HttpOk().look(world, CHECKOUT, Params.model_validate({"url": url, **params}), known)
 
@@ -198,7 +198,7 @@ async def test_this_machine_is_never_asked(service: Service, host: str) -> None:
 
 
 async def test_without_a_probe_it_is_unknown() -> None:
-    world = World(None, None, None)  # type: ignore[arg-type]
+    world = World(None, None, None)
     known = Known(now=datetime.now(UTC), labels={})
     assert (await HttpOk().look(world, CHECKOUT, Params(url="http://a.example/"), known)).answer is Answer.UNKNOWN
 

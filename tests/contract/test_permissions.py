@@ -8,7 +8,7 @@ import pytest
 from remediator.actions import ACTIONS
 from remediator.actions.base import Action, ActionContext
 from remediator.clients.kubernetes.client import KubernetesClient
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Permission, Right
 from remediator.conditions import CONDITIONS
 from remediator.conditions.base import Condition, Known
 from remediator.conditions.base import World as Clients
@@ -38,7 +38,7 @@ def asked_for(world: World) -> set[Permission]:
 @pytest.mark.parametrize("action", WORKLOAD_ACTIONS, ids=lambda action: action.name)
 async def test_an_action_asks_for_what_it_declares(world: World, kubernetes: KubernetesClient, action: Action) -> None:
     params = action.params.model_validate(PARAMS[action.name])
-    declared: set[Permission] = set()
+    declared: set[Right] = set()
     for kind in sorted(action.target_kinds):
         declared |= set(action.permissions(kind, params))
         target, ctx = Target.kubernetes("prod", "shop", kind, "checkout"), ActionContext(kubernetes)

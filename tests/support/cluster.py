@@ -17,7 +17,7 @@ import aiohttp
 
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.connect import connect
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Right
 from remediator.clock import SystemClock
 from remediator.settings import Cluster
 from remediator.targets import Target
@@ -87,7 +87,7 @@ class Stage(ABC):
         """A session of the administrator."""
 
     @abstractmethod
-    async def credentials(self, permissions: Iterable[Permission]) -> Path:
+    async def credentials(self, permissions: Iterable[Right]) -> Path:
         """A kubeconfig of a new user who may do exactly that, in this namespace unless marked `everywhere`."""
 
     @abstractmethod
@@ -275,7 +275,7 @@ class Stage(ABC):
     def target(self, name: str, kind: str = "deployment") -> Target:
         return Target.kubernetes(CLUSTER, self.namespace, kind, name)
 
-    async def client(self, permissions: Iterable[Permission], *, dry_run: bool = False) -> KubernetesClient:
+    async def client(self, permissions: Iterable[Right], *, dry_run: bool = False) -> KubernetesClient:
         """Our own client as a new user who holds exactly these. Live ones write only with a permit (`may_write`)."""
         cluster = Cluster(kubeconfig=await self.credentials(permissions), loopback_only=True)
         made = await connect(cluster, name=CLUSTER, dry_run=dry_run, clock=SystemClock(), timeout_s=_REQUEST_TIMEOUT_S)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Right, in_cluster
 from remediator.sandbox.journal import Received
 from remediator.sandbox.kubeconfig import write_kubeconfig
 from remediator.sandbox.world import World
@@ -31,10 +31,13 @@ class EmulatedStage(Stage):
         self.world.kubernetes.grant(token, None, "admin")
         return aiohttp.ClientSession(self.url, headers={"Authorization": f"Bearer {token}"})
 
-    async def credentials(self, permissions: Iterable[Permission]) -> Path:
+    async def credentials(self, permissions: Iterable[Right]) -> Path:
         name, token = f"remediator-{next(self._numbers)}", secrets.token_urlsafe(8)
         self._users[f"Bearer {token}"] = user = f"system:serviceaccount:{self.namespace}:{name}"
-        rules = [(one.group, one.resource, one.verb, None if one.everywhere else self.namespace) for one in permissions]
+        rules = [
+            (one.group, one.resource, one.verb, None if one.everywhere else self.namespace)
+            for one in in_cluster(permissions)
+        ]
         self.world.kubernetes.grant(token, rules, user)
         return write_kubeconfig(self.directory / f"{name}.kubeconfig", self.url, token)
 

@@ -53,7 +53,7 @@ async def context(stage: Stage, *more: Permission) -> ActionContext:
     """May do what both actions need, and what a test adds."""
     stuck = DELETE.params.model_validate(STUCK)
     wanted = {*EVICT.permissions("pod", None), *DELETE.permissions("pod", stuck), *more}
-    return ActionContext(await stage.client(sorted(wanted)))
+    return ActionContext(await stage.client(wanted))
 
 
 async def evict_plan(ctx: ActionContext, target: Target, **params: Any) -> Plan:

@@ -1,14 +1,14 @@
 """A stage on the real API server of the test bed. Its clients are service accounts, their rights RBAC objects."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 
-from remediator.clients.permissions import Permission
+from remediator.clients.permissions import Permission, Right, in_cluster
 from tests.controlplane.access import write_kubeconfig
 from tests.controlplane.server import ControlPlane
 from tests.controlplane.words import BEHAVIOUR
@@ -57,9 +57,9 @@ class RealStage(Stage):
             self._everywhere.append((kind.kind, made["metadata"]["name"]))
         return made
 
-    async def credentials(self, permissions: Iterable[Permission]) -> Path:
+    async def credentials(self, permissions: Iterable[Right]) -> Path:
         name = f"remediator-{next(self._numbers)}"
-        wanted = list(permissions)
+        wanted = in_cluster(permissions)
         await self.create({"kind": "ServiceAccount", "metadata": {"name": name}})
         await self._grant("Role", name, [one for one in wanted if not one.everywhere])
         await self._grant("ClusterRole", f"{self.namespace}-{name}", [one for one in wanted if one.everywhere], name)
@@ -69,7 +69,7 @@ class RealStage(Stage):
         certificate = self.plane.access.certificate.read_bytes()
         return write_kubeconfig(self.directory / f"{name}.kubeconfig", self.url, certificate, token)
 
-    async def _grant(self, kind: str, name: str, wanted: list[Permission], account: str | None = None) -> None:
+    async def _grant(self, kind: str, name: str, wanted: Sequence[Permission], account: str | None = None) -> None:
         if not wanted:
             return
         rules = [{"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]} for one in wanted]

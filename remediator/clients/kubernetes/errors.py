@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.errors import FactsMissingError, OutcomeUnknownError, PermanentError, StepError, TransientError
-
-
-class TargetNotFoundError(PermanentError):
-    """The object does not exist: never a quiet success."""
+from remediator.errors import TargetNotFoundError as TargetNotFoundError
 
 
 class NoSuchApiError(FactsMissingError):

@@ -85,7 +85,7 @@ def test_what_was_seen_is_short_and_clean() -> None:
 
 async def test_without_prometheus_it_is_unknown_and_says_which_setting() -> None:
     promql = condition_named("promql")
-    world = World(None, None, None)  # type: ignore[arg-type]
+    world = World(None, None, None)
     look = await promql.look(world, CHECKOUT, Params(query="q", below=1), Known(now=T0, labels={}))
     assert look.answer is UNKNOWN
     assert "clusters.prod.prometheus" in look.seen

@@ -1,0 +1,1 @@
+"""What is done at AWS, one action a file."""

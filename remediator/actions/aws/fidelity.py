@@ -1,0 +1,28 @@
+"""How much a plan at AWS proves, and the early no where IAM would not let it be carried out."""
+
+from remediator.actions.base import ActionContext, PlanRefusedError
+from remediator.answers import Answer
+from remediator.clients.permissions import IamPermission
+from remediator.runs.plan import Fidelity
+from remediator.targets import Target
+
+
+async def fidelity_of(ctx: ActionContext, target: Target, permissions: tuple[IamPermission, ...]) -> Fidelity:
+    """``simulated`` where IAM's own simulation allows the writes among these, ``recorded`` where it could not be asked.
+
+    Raises:
+        PlanRefusedError: IAM denies one of them.
+    """
+    writes = tuple(one for one in permissions if one.writes)
+    match await ctx.aws.allowed(writes, target):
+        case Answer.YES:
+            return Fidelity.SIMULATED
+        case Answer.UNKNOWN:
+            return Fidelity.RECORDED
+        case Answer.NO:
+            named = ", ".join(str(one) for one in writes)
+            raise PlanRefusedError(
+                "permission_missing",
+                f"IAM would not let remediator do this to {target.short}: it needs {named} "
+                "(`remediator permissions --iam` prints the policy)",
+            )

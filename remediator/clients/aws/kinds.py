@@ -1,0 +1,21 @@
+"""How it is found out that a target at AWS exists, kind by kind, and what IAM must allow for that."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from remediator.clients.aws.api import AwsApi
+from remediator.clients.permissions import IamPermission
+from remediator.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of target."""
+
+    exists: Callable[[AwsApi, Target], Awaitable[object]]
+    """Raises TargetNotFoundError where there is none, FactsMissingError where that could not be read."""
+    permissions: tuple[IamPermission, ...]
+
+
+KINDS: Final[Mapping[str, Kind]] = {}
