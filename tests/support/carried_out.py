@@ -12,13 +12,14 @@ from typing import Any, Literal
 from remediator.actions import action_named
 from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.answers import Answer
+from remediator.clients.aws.api import AwsApi
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.transport import WritePermit
-from remediator.clock import SystemClock
+from remediator.clock import Clock, SystemClock
 from remediator.conditions.base import Look
 from remediator.decision.facts import Problem
 from remediator.engine.steps import Steps
-from remediator.engine.worlds import Worlds
+from remediator.engine.worlds import Fixed, Worlds
 from remediator.errors import RemediatorError
 from remediator.ids import intent_id
 from remediator.runs import machine
@@ -27,6 +28,7 @@ from remediator.runs.events import Admitted, Applied, Command, Denied, Do, Event
 from remediator.runs.plan import Plan
 from remediator.store.journal import StepRow
 from remediator.targets import Target
+from tests.support.cluster import CLUSTER
 
 _TURNS = 400
 _NAP_S = 0.05
@@ -36,7 +38,7 @@ _NAP_S = 0.05
 class CarriedOut:
     """Plans and carries out; ``go`` returns the cursor at the end, or where a person is asked."""
 
-    kubernetes: KubernetesClient
+    kubernetes: KubernetesClient | None
     target: Target
     action: str
     params: Mapping[str, Any]
@@ -45,26 +47,39 @@ class CarriedOut:
     """What the remedy's conditions answer; None: what the action itself sees of its effect."""
     within: timedelta = timedelta(minutes=2)
     told: list[str] = field(default_factory=list)
+    aws: AwsApi | None = None
+    clock: Clock | None = None
+    """Whose time passes when the run waits; None: a nap, and the run believes that it was as long as it had to be."""
+    look: timedelta = timedelta(seconds=2)
     _now: datetime = field(default_factory=lambda: datetime.now(UTC))
     _steps: dict[str, StepRow] = field(default_factory=dict)
     _plan: Plan | None = None
 
     async def go(self) -> Cursor:
-        worlds = Worlds(kubernetes={self.target.place: self.kubernetes}, prometheus={}, alertmanagers={})
+        place = self.target.place
+        cluster = CLUSTER if self.target.provider == "aws" else place
+        worlds = Worlds(
+            kubernetes={} if self.kubernetes is None else {cluster: self.kubernetes},
+            prometheus={},
+            alertmanagers={},
+            aws={} if self.aws is None else {place: self.aws},
+            fixed={"test": Fixed(cluster, place)},
+        )
         self._doing = Steps(worlds, source="test")
+        if self.clock is not None:
+            self._now = self.clock.now()
         shape = Shape(
             remedies=(RemedyShape(1, self.within, timedelta(0), self.if_refuted),),
-            rehearsal=self.kubernetes.dry_run,
+            rehearsal=any(one.dry_run for one in (self.kubernetes, self.aws) if one is not None),
             settle=timedelta(0),
-            look=timedelta(seconds=2),
+            look=self.look,
         )
         cursor, command = machine.resume(machine.start(0, self._now), shape, self._now)
         for _ in range(_TURNS):
             if command in (Do.END, Do.ASK_PERSON):
                 return cursor
             if isinstance(command, Wait):
-                await asyncio.sleep(_NAP_S)
-                self._now = max(self._now, command.until)
+                await self._wait(command.until)
                 cursor, command = machine.resume(cursor, shape, self._now)
                 continue
             event = await self._do(cursor, command)
@@ -72,6 +87,13 @@ class CarriedOut:
             self._now += timedelta(milliseconds=10)
             cursor, command = machine.advance(cursor, event, shape, self._now)
         raise AssertionError(f"neither ended nor asking a person: {cursor}; {self.told[-5:]}")
+
+    async def _wait(self, until: datetime) -> None:
+        if self.clock is None:
+            await asyncio.sleep(_NAP_S)
+        else:
+            await self.clock.sleep((until - self.clock.now()).total_seconds())
+        self._now = max(self._now, until)
 
     async def _do(self, cursor: Cursor, command: Command) -> Event:
         match command:
@@ -100,7 +122,7 @@ class CarriedOut:
                 self._plan = found
                 return Admitted(0)
             action = action_named(self.action)
-            ctx = ActionContext(self.kubernetes, own_changes=cursor.changed)
+            ctx = ActionContext(self.kubernetes, own_changes=cursor.changed, account=self.aws)
             plan = await action.plan(ctx, self.target, action.params.model_validate(dict(self.params)))
         except PlanRefusedError as refused:
             return Denied(f"{refused.code}: {refused}")
@@ -112,8 +134,9 @@ class CarriedOut:
     async def _apply(self, cursor: Cursor) -> Event:
         assert self._plan is not None
         intent = self._intent(cursor.direction)
-        begun_at = datetime.now(UTC)
-        done = await self._doing.apply(self._plan, intent, WritePermit(SystemClock().boottime() + 300))
+        clock = self.clock or SystemClock()
+        begun_at = clock.now()
+        done = await self._doing.apply(self._plan, intent, WritePermit(clock.boottime() + 300))
         former = self._steps.get(intent)
         self._steps[intent] = StepRow(
             intent_id=intent,

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -171,7 +171,8 @@ class Cloud(Account):
     # For services.
 
     def now(self) -> datetime:
-        return self.pace.now()
+        """For stamps: the real time, and what `advance` let pass beyond it."""
+        return self.pace.now() + timedelta(seconds=self.later.advanced_s)
 
     def after(self, seconds: float, then: Then) -> None:
         """Do it after so many seconds of AWS (a failover's 60 are 0.6 real ones); whoever waits in `until` looks again then."""

@@ -23,6 +23,8 @@ class Later:
         self._waiting: list[tuple[float, int, Then]] = []
         self._numbers = itertools.count()
         self._ahead_s = 0.0
+        self.advanced_s = 0.0
+        """Seconds that `advance` let pass, all in all."""
         self._held_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.failure: BaseException | None = None
@@ -52,11 +54,16 @@ class Later:
     def advance(self, seconds: float) -> None:
         """So many of AWS's seconds pass at once; what was due in them has happened, in its order, when this returns."""
         end = self.elapsed_s() + seconds
+        begun_s = self.advanced_s
         held, self._held_at = self._held_at is not None, self.elapsed_s()
         while self._waiting and self._waiting[0][0] <= end:
-            self._held_at, _, then = heapq.heappop(self._waiting)
+            due, _, then = heapq.heappop(self._waiting)
+            self._held_at = max(due, self._held_at)
+            self.advanced_s = begun_s + seconds - (end - self._held_at)
             self._run(then)
         self._held_at = end
+        self.advanced_s = begun_s + seconds
+        self._changed()
         if not held:
             self.release()
 
