@@ -1,4 +1,4 @@
-"""An AWS as a test sees it: simulated, with time that passes only when a run waits, and clients of ours that may do what a test says."""
+"""An AWS as a test sees it: simulated, with time that passes only when a run waits, and clients of ours with just the rights it names."""
 
 import itertools
 from collections.abc import Iterable
