@@ -1,4 +1,4 @@
-"""An AWS as a test sees it: simulated, its time passes only when a run waits, and clients of ours have just the rights that it names."""
+"""An AWS as a test sees it: simulated, its time passes only when a run waits, and clients of ours have just the rights it names."""
 
 import itertools
 from collections.abc import Iterable
