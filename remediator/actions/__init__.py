@@ -5,7 +5,10 @@ An action plans, writes once with its mark, and says whether it landed. No actio
 
 from typing import Final
 
+from remediator.actions.aws.acm_reimport import AcmReimport
+from remediator.actions.aws.acm_restore_validation import AcmRestoreValidation
 from remediator.actions.base import Action
+from remediator.actions.certmanager.renew import Renew
 from remediator.actions.evidence.postgres_statements import PostgresStatements
 from remediator.actions.evidence.redis_info import RedisInfo
 from remediator.actions.evidence.steps import LookAtEvents, LookAtLogs, LookAtTop
@@ -46,6 +49,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     PostgresSwitchover(),
     ScaleNamespace(),
     RestoreNamespace(),
+    AcmRestoreValidation(),
+    AcmReimport(),
+    Renew(),
 )
 
 

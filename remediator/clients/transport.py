@@ -106,12 +106,12 @@ def open_session(
 
     ``options`` are further ones of aiohttp's session.
     """
+    options.setdefault("timeout", aiohttp.ClientTimeout(total=rules.timeout_s))
     session = aiohttp.ClientSession(
         connector=connector,
         request_class=guarded_request(rules, wire),
         response_class=_watched_response(rules, wire),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=rules.timeout_s),
         trust_env=not rules.loopback_only,
         read_bufsize=2**21,
         trace_configs=[_no_redirects()],

@@ -5,6 +5,8 @@ A condition answers yes, no or unknown (S7) and changes nothing. When to ask aga
 
 from typing import Final
 
+from remediator.conditions.acm_renewable import AcmRenewable
+from remediator.conditions.acm_renewed import AcmRenewed
 from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.alerts_firing import AlertsFiring
 from remediator.conditions.autoscaled import Autoscaled
@@ -68,6 +70,8 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     CnpgHealthy(),
     ScaledToZero(),
     SizesAsBefore(),
+    AcmRenewable(),
+    AcmRenewed(),
     AlertsFiring(),
     IssuerReady(),
     CertificateFailed(),

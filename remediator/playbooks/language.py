@@ -29,6 +29,9 @@ BUILT_ACTIONS = frozenset(
         "kubernetes.postgres_switchover",
         "kubernetes.scale_namespace",
         "kubernetes.restore_namespace",
+        "aws.acm_restore_validation",
+        "aws.acm_reimport",
+        "certmanager.renew",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -60,6 +63,8 @@ BUILT_CONDITIONS = frozenset(
         "cnpg_healthy",
         "scaled_to_zero",
         "sizes_as_before",
+        "acm_renewable",
+        "acm_renewed",
         "alerts_firing",
         "issuer_ready",
         "certificate_failed",
@@ -79,6 +84,8 @@ BUILT_TARGETS = frozenset(
         "cronjob",
         "horizontal_pod_autoscaler",
         "postgres_cluster",
+        "acm_certificate",
+        "certificate",
     }
 )
 BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top"})
@@ -94,7 +101,6 @@ TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.exec",
-    "certmanager.renew",
     "aws.rds_failover",
     "aws.aurora_failover",
     "aws.rds_snapshot",
@@ -103,7 +109,6 @@ ACTIONS = BUILT_ACTIONS | {
     "aws.nodegroup_scale",
     "aws.asg_scale",
     "aws.asg_replace_instance",
-    "aws.acm_renew",
     "aws.route53_failover",
     "aws.zonal_shift",
     "aws.waf_block_address",
@@ -132,8 +137,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "elasticache_available",
     "elasticache_primary_moved",
     "nodegroup_below_maximum",
-    "acm_renewable",
-    "acm_renewed",
     "health_check_healthy",
     "s3_reachable",
     "s3_fresh",

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from remediator.clients.aws import acm
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.permissions import IamPermission
 from remediator.targets import Target
@@ -18,4 +19,6 @@ class Kind:
     permissions: tuple[IamPermission, ...]
 
 
-KINDS: Final[Mapping[str, Kind]] = {}
+KINDS: Final[Mapping[str, Kind]] = {
+    "acm-certificate": Kind(acm.exists, (acm.READ,)),
+}

@@ -122,6 +122,8 @@ def _config(rules: Rules, *, attempts: int) -> Any:
 
     return AioConfig(
         http_session_cls=_guarded(rules),
+        # Where nothing but loopback may be asked, no proxy of the environment may, either.
+        proxies={} if rules.loopback_only else None,
         connect_timeout=min(_CONNECT_S, rules.timeout_s),
         read_timeout=rules.timeout_s,
         # "total" counts attempts, not repetitions; only the standard mode's rules are the same in every version.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from remediator.sandbox.aws.route53 import Route53
 from remediator.sandbox.aws.service import Call, Refused, Service
 
 LOOK_S = 60.0
@@ -160,8 +161,11 @@ class Acm(Service):
         certificate.renewals += 1
 
     def _values(self, name: str) -> list[str]:
-        found: list[str] = self.cloud.in_account(self.account).route53.values_of(name, "CNAME")
-        return [value if value.endswith(".") else f"{value}." for value in found]
+        """What the public name servers of this account say."""
+        zones = self.cloud.in_account(self.account).of(Route53).zones.values()
+        found = [zone.served.get((name, "CNAME", "")) for zone in zones if not zone.private]
+        values = [str(one["Value"]) for record in found if record for one in record.get("ResourceRecords", ())]
+        return [value if value.endswith(".") else f"{value}." for value in values]
 
     # Shapes.
 
