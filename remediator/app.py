@@ -15,19 +15,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
 import structlog
 
 from remediator.actions import ACTIONS
 from remediator.alerts.severity import DEFAULT_LABEL_VALUES, Severity
 from remediator.channels.pagerduty import PagerDuty
-from remediator.clients.alertmanager import AlertmanagerPeers
-from remediator.clients.aws.connect import AwsAccounts
-from remediator.clients.http_probe import HttpProbe
-from remediator.clients.kubernetes.client import KubernetesClient
-from remediator.clients.kubernetes.connect import connect
-from remediator.clients.prometheus import PrometheusClient
-from remediator.clients.tls_probe import TlsProbe
+from remediator.clients.outside import Outside
 from remediator.clock import Clock, DisciplinedClock, SystemClock
 from remediator.conditions import CONDITIONS
 from remediator.engine import formats, hints, loop_watch
@@ -99,7 +92,6 @@ class App:
         self._owner = new_id("own")
         self._name = settings.replica or platform.node() or self._owner
         self._set_hash: Callable[[], str | None] = lambda: None
-        self._timeout_s = settings.timings.request.total_seconds()
         self._cleanups = AsyncExitStack()
         self._loops = Loops(cleanups=self._cleanups, shutdown=settings.timings.shutdown)
 
@@ -179,10 +171,14 @@ class App:
             condition_params={condition.name: condition.params for condition in CONDITIONS},
             vars_overrides=settings.vars,
         )
-        clusters = await self._kubernetes()
-        accounts = self._aws()
+        outside = await Outside.reached(settings, clock=clock, probe=self._probe)
+        self._cleanups.push_async_callback(outside.close)
         permissions = PermissionWatch(
-            settings=settings, clients=clusters, playbooks=lambda: library.current, clock=clock, metrics=metrics
+            settings=settings,
+            clients=outside.kubernetes,
+            playbooks=lambda: library.current,
+            clock=clock,
+            metrics=metrics,
         )
 
         def tell_of_playbooks() -> None:
@@ -208,16 +204,15 @@ class App:
             wake_escalator()
             wake_courier()
 
-        session = await self._cleanups.enter_async_context(aiohttp.ClientSession())
-        alertmanagers = self._alertmanagers(session)
+        alertmanagers = outside.alertmanagers
         worlds = Worlds(
-            kubernetes=clusters,
-            prometheus=self._prometheus(session),
+            kubernetes=outside.kubernetes,
+            prometheus=outside.prometheus,
             alertmanagers=alertmanagers,
-            http=HttpProbe(),
-            aws=accounts.places,
+            http=outside.http,
+            tls=outside.tls,
+            aws=outside.aws.places,
             fixed=Fixed.by(settings),
-            tls=TlsProbe(),
         )
         surveyor = Surveyor(settings=settings, worlds=worlds, lacking=permissions.lacking)
         intake = Intake(
@@ -258,7 +253,7 @@ class App:
         alarm = None
         if settings.mode == "live" and settings.pagerduty.key is not None:
             pagerduty = PagerDuty(
-                session=session,
+                session=outside.session,
                 routing_key=settings.pagerduty.key,
                 url=settings.pagerduty.url,
                 client_url=settings.external_url,
@@ -450,52 +445,10 @@ class App:
         self._cleanups.push_async_callback(store.close)
         return store
 
-    async def _kubernetes(self) -> dict[str, KubernetesClient]:
-        clients: dict[str, KubernetesClient] = {}
-        for name, cluster in self.settings.clusters.items():
-            clients[name] = await connect(
-                cluster,
-                name=name,
-                dry_run=self.settings.mode != "live",
-                clock=self.clock,
-                timeout_s=self._timeout_s,
-                probe=self._probe,
-            )
-            self._cleanups.push_async_callback(clients[name].close)
-        return clients
-
-    def _aws(self) -> AwsAccounts:
-        accounts = AwsAccounts(
-            self.settings.accounts,
-            dry_run=self.settings.mode != "live",
-            clock=self.clock,
-            timeout_s=self._timeout_s,
-            probe=self._probe,
-        )
-        self._cleanups.push_async_callback(accounts.close)
-        return accounts
-
-    def _prometheus(self, session: aiohttp.ClientSession) -> dict[str, PrometheusClient]:
-        return {
-            name: PrometheusClient(at.url, at.credential, session, self._timeout_s)
-            for name, cluster in self.settings.clusters.items()
-            if (at := cluster.prometheus) is not None
-        }
-
     def _receivers(self) -> dict[str, tuple[str, ...]]:
         """Of each source that has an Alertmanager, those that lead here."""
         return {
             name: peers.receivers
-            for name, source in self.settings.sources.items()
-            if (peers := source.alertmanager) is not None
-        }
-
-    def _alertmanagers(self, session: aiohttp.ClientSession) -> dict[str, AlertmanagerPeers]:
-        watchdog = self.settings.escalation.watchdog
-        return {
-            name: AlertmanagerPeers(
-                peers.urls, peers.credential, session, self._timeout_s, self.clock, watchdog=watchdog
-            )
             for name, source in self.settings.sources.items()
             if (peers := source.alertmanager) is not None
         }

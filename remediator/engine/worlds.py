@@ -10,7 +10,7 @@ from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.prometheus import PrometheusClient
 from remediator.conditions.base import World
 from remediator.engine.places import account_of, cluster_of
-from remediator.settings import Settings
+from remediator.settings import BUILT_IN_SOURCES, Settings
 
 if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
     from remediator.clients.http_probe import HttpProbe
@@ -27,9 +27,9 @@ class Fixed:
 
     @classmethod
     def by(cls, settings: Settings) -> Mapping[str, "Fixed"]:
-        """Of every source in settings."""
+        """Of every source in settings, and of those that remediator itself speaks as."""
         found = {}
-        for name in settings.sources:
+        for name in (*settings.sources, *BUILT_IN_SOURCES):
             cluster, account = cluster_of(settings, name, {}), account_of(settings, name, {})
             found[name] = cls(
                 cluster if isinstance(cluster, str) else None, account if isinstance(account, str) else None
