@@ -156,6 +156,9 @@ async def real_stage(control_plane: ControlPlane, tmp_path: Path) -> AsyncIterat
 @pytest.fixture(params=["emulator", pytest.param("real", marks=[pytest.mark.real, pytest.mark.live])])
 def stage(request: pytest.FixtureRequest) -> Stage:
     """The same test on the emulator and on a real control plane."""
+    case = request.node.callspec.params.get("case")
+    if request.param == "real" and getattr(case, "needs", ""):
+        request.getfixturevalue(case.needs)
     found: Stage = request.getfixturevalue("real_stage" if request.param == "real" else "emulated_stage")
     return found
 

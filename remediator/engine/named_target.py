@@ -16,6 +16,7 @@ KINDS = {
     "cronjob": "cronjob",
     "horizontal_pod_autoscaler": "horizontalpodautoscaler",
     "postgres_cluster": "postgrescluster",
+    "certificate": "certificate",
 }
 """Of the playbook's words for a target, those that name the thing itself: the word that targets use."""
 

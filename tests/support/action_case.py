@@ -29,6 +29,10 @@ class ActionCase:
     """After its effect, `undo_plan` gives a plan; applied, the world is as before."""
     fidelity: Fidelity = Fidelity.SERVER
     """Of its dry-run: `recorded` where the API has none and nothing at all may be sent."""
+    unasked: frozenset[str] = frozenset()
+    """Resources that it declares and asks of other targets only."""
+    needs: str = ""
+    """A fixture that the real control plane is given for it: somebody who acts in its namespaces."""
     name: str = ""
     """Tells several cases of one action apart."""
 

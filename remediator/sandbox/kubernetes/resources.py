@@ -60,6 +60,13 @@ STORAGE_CLASSES = Resource(
     "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, status=False, returns_deleted=True
 )
 POSTGRES_CLUSTERS = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster", built_in=False)
+CERTIFICATES = Resource("cert-manager.io", "v1", "certificates", "Certificate", built_in=False)
+CERTIFICATE_REQUESTS = Resource("cert-manager.io", "v1", "certificaterequests", "CertificateRequest", built_in=False)
+ISSUERS = Resource("cert-manager.io", "v1", "issuers", "Issuer", built_in=False)
+CLUSTER_ISSUERS = Resource("cert-manager.io", "v1", "clusterissuers", "ClusterIssuer", namespaced=False, built_in=False)
+ORDERS = Resource("acme.cert-manager.io", "v1", "orders", "Order", built_in=False)
+CHALLENGES = Resource("acme.cert-manager.io", "v1", "challenges", "Challenge", built_in=False)
+SECRETS = Resource("", "v1", "secrets", "Secret", status=False)
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 
@@ -80,8 +87,14 @@ BUILT_IN = (
     VOLUMES,
     STORAGE_CLASSES,
     POSTGRES_CLUSTERS,
+    CERTIFICATES,
+    CERTIFICATE_REQUESTS,
+    ISSUERS,
+    CLUSTER_ISSUERS,
+    ORDERS,
+    CHALLENGES,
+    SECRETS,
     Resource("", "v1", "configmaps", "ConfigMap", status=False),
-    Resource("", "v1", "secrets", "Secret", status=False),
     Resource("", "v1", "services", "Service", returns_deleted=True),
     Resource("", "v1", "serviceaccounts", "ServiceAccount", status=False, returns_deleted=True),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False),

@@ -2,6 +2,7 @@
 
 from tests.contract.cases import (
     autoscaler_cases,
+    certificate_cases,
     job_cases,
     look_cases,
     namespace_cases,
@@ -22,4 +23,5 @@ CASES = (
     *node_cases.CASES,
     *postgres_cases.CASES,
     *namespace_cases.CASES,
+    *certificate_cases.CASES,
 )

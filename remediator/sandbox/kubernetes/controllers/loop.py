@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from remediator.sandbox.kubernetes.controllers.autoscalers import Autoscalers
+from remediator.sandbox.kubernetes.controllers.certificates import Certificates
 from remediator.sandbox.kubernetes.controllers.daemon_sets import DaemonSets
 from remediator.sandbox.kubernetes.controllers.deployments import Deployments
 from remediator.sandbox.kubernetes.controllers.disruption_budgets import DisruptionBudgets
@@ -23,11 +24,14 @@ from remediator.sandbox.kubernetes.deletion import Deletion
 from remediator.sandbox.kubernetes.health import Health, Key
 from remediator.sandbox.kubernetes.resources import (
     AUTOSCALERS,
+    CERTIFICATES,
     CLAIMS,
+    CLUSTER_ISSUERS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    ISSUERS,
     JOBS,
     NODES,
     PODS,
@@ -60,6 +64,7 @@ class ControllerLoop:
         self._scheduler = Scheduler(store, pace, timings)
         self.kubelet = Kubelet(store, health, pace, timings, self._scheduler)
         self._deployments = Deployments(store, deletion, health, pace)
+        certificates = Certificates(store, deletion, pace, timings)
         self._syncs: dict[Resource, Sync] = {
             PODS: self.kubelet.sync,
             REPLICA_SETS: ReplicaSets(
@@ -74,6 +79,9 @@ class ControllerLoop:
             AUTOSCALERS: Autoscalers(store, pace).sync,
             POSTGRES_CLUSTERS: PostgresClusters(store, pace, timings).sync,
             DISRUPTION_BUDGETS: DisruptionBudgets(store, pace).sync,
+            CERTIFICATES: certificates.sync,
+            ISSUERS: certificates.sync_issuer,
+            CLUSTER_ISSUERS: certificates.sync_issuer,
         }
         self._due: dict[Item, float] = {}
         self._wake = asyncio.Event()

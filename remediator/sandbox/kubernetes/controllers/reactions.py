@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from remediator.sandbox.kubernetes.controllers.timings import Timings
 from remediator.sandbox.kubernetes.resources import (
     AUTOSCALERS,
+    CERTIFICATES,
     CLAIMS,
+    CLUSTER_ISSUERS,
     DAEMON_SETS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    ISSUERS,
     JOBS,
     NODES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     VOLUMES,
@@ -23,7 +27,9 @@ from remediator.sandbox.kubernetes.store import ObjectStore
 
 Item = tuple[Resource, str, str]
 
-_OWNERS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS)}
+_OWNERS = {
+    resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS, CERTIFICATES)
+}
 _COUNTED = (PODS, DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS)
 
 
@@ -46,6 +52,9 @@ def affected(
     if resource in _COUNTED:
         for budget in store.all(DISRUPTION_BUDGETS, namespace):
             yield item(DISRUPTION_BUDGETS, budget), lag_s
+    if resource in (ISSUERS, CLUSTER_ISSUERS, SECRETS):
+        for certificate in store.all(CERTIFICATES, namespace or None):
+            yield item(CERTIFICATES, certificate), lag_s
     for owner in _owners(store, obj, gone=gone):
         yield owner, lag_s
 

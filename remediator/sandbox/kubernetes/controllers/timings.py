@@ -16,4 +16,5 @@ class Timings:
     resize: float = 0.2
     autoscaling: float = 0.2
     switchover: float = 0.3
+    issuance: float = 0.3
     scheduling_retry: float = 1.0
