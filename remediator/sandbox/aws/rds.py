@@ -350,7 +350,7 @@ class Rds(Service):
         def begun() -> None:
             found.status = "failing-over" if data_loss else "switching-over"
             found.failover = {
-                "Status": found.status,
+                "Status": "failing-over",
                 "FromDbClusterArn": former.arn,
                 "ToDbClusterArn": to.arn,
                 "IsDataLossAllowed": data_loss,
@@ -429,6 +429,10 @@ class Rds(Service):
 
     def _snapshots(self, call: Call, kind: str, of: str, *, of_cluster: bool) -> dict[str, Any]:
         name, owner = call.params.get(f"{kind}SnapshotIdentifier"), call.params.get(of)
+        if name and owner and of_cluster:
+            raise Refused(
+                "InvalidParameterCombination", "DBClusterIdentifier and DBClusterSnapshotIdentifier exclude each other."
+            )
         found = [
             one
             for one in sorted(self.snapshots.values(), key=lambda one: one.name)

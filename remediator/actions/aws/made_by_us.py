@@ -1,0 +1,27 @@
+"""Names and marks of what a step makes at AWS: derived from its intent, so that every attempt at it makes the same thing."""
+
+import re
+from typing import Final
+
+from remediator.clients.aws.rds import INTENT_TAG
+
+_KEPT: Final = 26
+"""Characters of an intent that tell it apart: all of them."""
+_NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
+_LONGEST: Final = 63
+
+SHOWN: Final = "<name derived from the intent>"
+
+
+def derived_name(of: str, intent_id: str, *, longest: int = _LONGEST) -> str:
+    """As RDS takes it: lower-case letters, digits and single hyphens, a letter first, no hyphen last."""
+    end = intent_id.rpartition("_")[2][-_KEPT:]
+    head = _NOT_ALLOWED.sub("-", of.lower()).strip("-")
+    if not head[:1].isalpha():
+        head = f"db-{head}"
+    return f"{head[: longest - len(end) - 1].strip('-')}-{end}"
+
+
+def tags(intent_id: str) -> dict[str, str]:
+    """Of everything that a step makes."""
+    return {INTENT_TAG: intent_id}
