@@ -203,6 +203,47 @@ class AwsAccount(_Settings):
         return self
 
 
+class TlsEndpoint(_Settings):
+    host: str = Field(
+        max_length=253,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$",
+        description="name or address; also the name that is asked for (SNI)",
+    )
+    port: int = Field(443, gt=0, lt=65_536, description="where it listens")
+    starttls: Literal["none", "postgres", "smtp"] = Field("none", description="what comes before the handshake")
+
+
+class CertificateSettings(_Settings):
+    """Certificates that would run out without any alert: remediator looks itself, and speaks as the source `watcher` (S1)."""
+
+    watch: bool = Field(
+        False, description="raise CertificateExpiry for cert-manager's Certificates of all namespaces above"
+    )
+    secrets: bool = Field(
+        False,
+        description="also for TLS Secrets; whoever may list Secrets may read their keys, too: RBAC cannot tell them apart",
+    )
+    ingresses: bool = Field(
+        False,
+        description="also for what hosts of Ingresses serve; whoever writes an Ingress then chooses names to connect to",
+    )
+    endpoints: tuple[TlsEndpoint, ...] = Field((), description="also for what these serve")
+    allow_private: bool = Field(False, description="endpoints and Ingress hosts may have addresses that are not public")
+    warn_within: Duration = Field(timedelta(days=21), description="before the end: severity medium")
+    urgent_within: Duration = Field(timedelta(days=7), description="before the end: severity high")
+    every: Duration = Field(
+        timedelta(minutes=2), description="how often; at most 4m, or what it raised counts as stale and nothing is done"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not timedelta(0) < self.urgent_within < self.warn_within:
+            raise ValueError("urgent_within must be above 0 and below warn_within")
+        if not timedelta(seconds=10) <= self.every <= timedelta(minutes=4):
+            raise ValueError("every must be from 10s to 4m")
+        return self
+
+
 class ApiToken(_WithSecret):
     name: str = Field(pattern=r"^[\w.@-]{1,64}$", description="who acts: stands in approvals, pauses and the timeline")
     token: SecretStr | None = Field(None, description="the token")
@@ -327,6 +368,7 @@ class Settings(_Settings):
     sources: Mapping[str, Source] = Field({}, description="who sends alerts")
     clusters: Mapping[str, Cluster] = Field({}, description="where remediator may act")
     accounts: Mapping[str, AwsAccount] = Field({}, description="AWS accounts where remediator may act")
+    certificates: CertificateSettings = Field(default_factory=CertificateSettings)
     api_tokens: tuple[ApiToken, ...] = Field((), description="who may use /api/v1")
     severities: Mapping[str, SeverityName] = Field(
         {}, description="more values of the label severity, and what they mean"
