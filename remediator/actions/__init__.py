@@ -7,6 +7,13 @@ from typing import Final
 
 from remediator.actions.aws.acm_reimport import AcmReimport
 from remediator.actions.aws.acm_restore_validation import AcmRestoreValidation
+from remediator.actions.aws.asg_replace_instance import AsgReplaceInstance
+from remediator.actions.aws.asg_set_capacity import AsgSetCapacity
+from remediator.actions.aws.ec2_reboot import Ec2Reboot
+from remediator.actions.aws.ecs_restart import EcsRestart
+from remediator.actions.aws.ecs_scale import EcsScale
+from remediator.actions.aws.eks_nodegroup_scale import EksNodegroupScale
+from remediator.actions.aws.ssm_run import SsmRun
 from remediator.actions.base import Action
 from remediator.actions.certmanager.renew import Renew
 from remediator.actions.evidence.postgres_statements import PostgresStatements
@@ -52,6 +59,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     AcmRestoreValidation(),
     AcmReimport(),
     Renew(),
+    AsgReplaceInstance(),
+    AsgSetCapacity(),
+    Ec2Reboot(),
+    EcsRestart(),
+    EcsScale(),
+    EksNodegroupScale(),
+    SsmRun(),
 )
 
 

@@ -9,6 +9,7 @@ from remediator.conditions.acm_renewable import AcmRenewable
 from remediator.conditions.acm_renewed import AcmRenewed
 from remediator.conditions.alert_resolved import AlertResolved
 from remediator.conditions.alerts_firing import AlertsFiring
+from remediator.conditions.asg_in_service import AsgInService
 from remediator.conditions.autoscaled import Autoscaled
 from remediator.conditions.autoscaler_below_maximum import AutoscalerBelowMaximum
 from remediator.conditions.base import Condition
@@ -19,12 +20,15 @@ from remediator.conditions.cnpg_healthy import CnpgHealthy
 from remediator.conditions.cnpg_primary_changed import CnpgPrimaryChanged
 from remediator.conditions.cnpg_standby_streaming import CnpgStandbyStreaming
 from remediator.conditions.disruption_allowed import DisruptionAllowed
+from remediator.conditions.ec2_status_ok import Ec2StatusOk
+from remediator.conditions.ecs_steady import EcsSteady
 from remediator.conditions.http_ok import HttpOk
 from remediator.conditions.issuer_ready import IssuerReady
 from remediator.conditions.job_complete import JobComplete
 from remediator.conditions.job_running import JobRunning
 from remediator.conditions.no_restarts import NoRestarts
 from remediator.conditions.node_empty import NodeEmpty
+from remediator.conditions.nodegroup_below_maximum import NodegroupBelowMaximum
 from remediator.conditions.nodes_unready import NodesUnready
 from remediator.conditions.pod_replaced import PodReplaced
 from remediator.conditions.pods_ready_elsewhere import PodsReadyElsewhere
@@ -38,6 +42,7 @@ from remediator.conditions.rollout_complete import RolloutComplete
 from remediator.conditions.room_elsewhere import RoomElsewhere
 from remediator.conditions.scaled_to_zero import ScaledToZero
 from remediator.conditions.sizes_as_before import SizesAsBefore
+from remediator.conditions.ssm_succeeded import SsmSucceeded
 from remediator.conditions.tls_serves import TlsServes
 from remediator.conditions.volume_expandable import VolumeExpandable
 from remediator.conditions.volume_resized import VolumeResized
@@ -78,6 +83,11 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     CertificateExpires(),
     CertificateRenewed(),
     TlsServes(),
+    AsgInService(),
+    Ec2StatusOk(),
+    EcsSteady(),
+    NodegroupBelowMaximum(),
+    SsmSucceeded(),
 )
 
 

@@ -32,6 +32,13 @@ BUILT_ACTIONS = frozenset(
         "aws.acm_restore_validation",
         "aws.acm_reimport",
         "certmanager.renew",
+        "aws.asg_set_capacity",
+        "aws.asg_replace_instance",
+        "aws.eks_nodegroup_scale",
+        "aws.ecs_restart",
+        "aws.ecs_scale",
+        "aws.ec2_reboot",
+        "aws.ssm_run",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -71,6 +78,11 @@ BUILT_CONDITIONS = frozenset(
         "certificate_expires",
         "certificate_renewed",
         "tls_serves",
+        "asg_in_service",
+        "ec2_status_ok",
+        "ecs_steady",
+        "nodegroup_below_maximum",
+        "ssm_succeeded",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -86,6 +98,10 @@ BUILT_TARGETS = frozenset(
         "postgres_cluster",
         "acm_certificate",
         "certificate",
+        "asg",
+        "nodegroup",
+        "ecs_service",
+        "ec2_instance",
     }
 )
 BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top"})
@@ -107,8 +123,6 @@ ACTIONS = BUILT_ACTIONS | {
     "aws.rds_restore_snapshot",
     "aws.elasticache_failover",
     "aws.nodegroup_scale",
-    "aws.asg_scale",
-    "aws.asg_replace_instance",
     "aws.route53_failover",
     "aws.zonal_shift",
     "aws.waf_block_address",
@@ -136,7 +150,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "elasticache_failover_ready",
     "elasticache_available",
     "elasticache_primary_moved",
-    "nodegroup_below_maximum",
     "health_check_healthy",
     "s3_reachable",
     "s3_fresh",

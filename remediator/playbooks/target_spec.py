@@ -61,8 +61,9 @@ class Named(Frozen):
 
 
 class EksNodegroup(Frozen):
-    """A managed node group of the source's EKS cluster."""
+    """A managed node group of an EKS cluster in the source's account and region; ``cluster`` is EKS's name of it."""
 
+    cluster: TemplateText
     name: TemplateText
 
 

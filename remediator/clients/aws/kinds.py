@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediator.clients.aws import acm
+from remediator.clients.aws import acm, autoscaling, ec2, ecs, eks
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.permissions import IamPermission
 from remediator.targets import Target
@@ -21,4 +21,8 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "acm-certificate": Kind(acm.exists, (acm.READ,)),
+    "asg": Kind(autoscaling.exists, (autoscaling.READ_GROUP,)),
+    "ec2-instance": Kind(ec2.exists, (ec2.READ_INSTANCE,)),
+    "ecs-service": Kind(ecs.exists, (ecs.READ_SERVICE,)),
+    "eks-nodegroup": Kind(eks.exists, (eks.READ_NODEGROUP,)),
 }
