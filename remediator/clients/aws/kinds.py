@@ -21,6 +21,9 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "acm-certificate": Kind(acm.exists, (acm.READ,)),
+    "rds-cluster": Kind(rds.cluster_exists, (rds.READ_CLUSTER,)),
+    "rds-global-cluster": Kind(rds_global.exists, (rds_global.READ_GLOBAL,)),
+    "rds-instance": Kind(rds.instance_exists, (rds.READ_INSTANCE,)),
     "asg": Kind(autoscaling.exists, (autoscaling.READ_GROUP,)),
     "ec2-instance": Kind(ec2.exists, (ec2.READ_INSTANCE,)),
     "ecs-service": Kind(ecs.exists, (ecs.READ_SERVICE,)),

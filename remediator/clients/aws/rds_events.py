@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from remediator.clients.aws.answers import understood
@@ -14,6 +14,7 @@ READ_EVENTS: Final = IamPermission("rds:DescribeEvents")
 FAILOVER: Final = "failover"
 GLOBAL_FAILOVER: Final = "global failover"
 READ_REPLICA: Final = "read replica"
+_KEPT: Final = timedelta(days=13, hours=23)
 _SOURCES: Final = {"rds-instance": "db-instance", "rds-cluster": "db-cluster"}
 
 
@@ -40,7 +41,8 @@ async def events_of(api: AwsApi, target: Target, *, since: datetime) -> tuple[Db
 
 
 async def events_about(api: AwsApi, source_type: str, name: str, *, since: datetime) -> tuple[DbEvent, ...]:
-    """The same in RDS's own words for what it is about."""
+    """The same in RDS's own words for what it is about. Of the two weeks that it keeps, whatever is asked."""
+    since = max(since, api.now() - _KEPT)
     listed = await api.pages(
         "rds", "describe_events", "Events", SourceType=source_type, SourceIdentifier=name, StartTime=since
     )
