@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediator.clients.aws import acm, autoscaling, ec2, ecs, eks
+from remediator.clients.aws import acm, autoscaling, ec2, ecs, eks, rds, rds_global
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.permissions import IamPermission
 from remediator.targets import Target
