@@ -13,12 +13,11 @@ from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRe
 from remediator.answers import Answer
 from remediator.clients.aws import acm
 from remediator.clients.aws.acm import AcmCertificate, Import, import_certificate, read_certificate
-from remediator.clients.aws.errors import TargetNotFoundError
 from remediator.clients.certificates import Certificate, NotACertificateError, belong_together, certificate_in
 from remediator.clients.kubernetes.tls_secrets import TlsSecret, read_tls_secret
 from remediator.clients.permissions import Right
 from remediator.conditions.base import Look
-from remediator.errors import FactsMissingError, OvertakenError
+from remediator.errors import FactsMissingError, OvertakenError, TargetNotFoundError
 from remediator.runs.plan import Call, Change, Plan
 from remediator.targets import Target
 

@@ -13,7 +13,6 @@ from remediator.answers import Answer
 from remediator.clients.aws import acm, validation_records
 from remediator.clients.aws.acm import AcmCertificate, ValidationRecord, read_certificate
 from remediator.clients.aws.api import AwsApi
-from remediator.clients.aws.errors import TargetNotFoundError
 from remediator.clients.aws.validation_records import (
     FoundRecord,
     Zone,
@@ -28,7 +27,7 @@ from remediator.clients.aws.validation_records import (
 )
 from remediator.clients.permissions import IamPermission
 from remediator.conditions.base import Look
-from remediator.errors import FactsMissingError, OvertakenError
+from remediator.errors import FactsMissingError, OvertakenError, TargetNotFoundError
 from remediator.runs.plan import Call, Change, Plan
 from remediator.targets import Target
 
@@ -128,18 +127,20 @@ class AcmRestoreValidation:
         return Look(Answer.of(bool(there) == creates), seen)
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
-        change = applied.facts.get("change") if applied is not None else None
-        try:
-            if change:
+        change, unread = applied.facts.get("change") if applied is not None else None, ""
+        if change:
+            try:
                 done = await in_sync(ctx.aws, change)
                 return Look(answer_of(done), f"change {change} is {'' if done else 'not '}on all name servers")
-            wanted = plan.memory["change"] == "CREATE"
+            except (TargetNotFoundError, FactsMissingError) as error:
+                unread = f"; whether all name servers have them: {error}"
+        try:
             found = [await _at(ctx.aws, plan.memory["zone"], one) for one in _records(plan)]
         except (TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         right = sum(any(at.is_that(one) for at in here) for one, here in zip(_records(plan), found, strict=True))
-        seen = f"{right} of {len(found)} records are there"
-        return Look(answer_of(right == (len(found) if wanted else 0)), seen)
+        wanted = len(found) if plan.memory["change"] == "CREATE" else 0
+        return Look(answer_of(right == wanted), f"{right} of {len(found)} records are there{unread}")
 
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
         if plan.memory["change"] != "CREATE":
