@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from remediator.answers import Answer
-from remediator.clients.kubernetes.certificates import read_certificate
+from remediator.clients.kubernetes.certificates import read_certificate, read_issuance
 from remediator.clients.permissions import Permission
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.conditions.of_certificate import KIND, certificate_or_unknown, told
@@ -20,14 +20,17 @@ class Params(ConditionParams):
 
 
 class CertificateFailed:
-    """Only of the attempts since the last success: that takes the memory of earlier failures away."""
+    """With the words of the last in the chain that says why: a Challenge, else its Order, else the CertificateRequest.
+
+    Only of the attempts since the last success: that takes the memory of earlier failures away.
+    """
 
     name: ClassVar[str] = "certificate_failed"
     params: ClassVar[type[ConditionParams]] = Params
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del params
-        return read_certificate() if kind == KIND else ()
+        return (*read_certificate(), *read_issuance()) if kind == KIND else ()
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         certificate = await certificate_or_unknown(world, target)
@@ -37,5 +40,6 @@ class CertificateFailed:
             if certificate.failures:
                 return Look(Answer.UNKNOWN, f"{certificate.failures} attempts failed, at times unknown")
             return Look(Answer.NO, "no attempt has failed since the last success")
-        seen = f"{certificate.failures} failed, the last at {told(certificate.last_failure)} ({certificate.said})"
+        cause = await world.kubernetes.certificates.cause(certificate) or certificate.said
+        seen = f"{certificate.failures} failed, the last at {told(certificate.last_failure)} ({cause})"
         return Look(Answer.of(certificate.last_failure > known.now - params.within), seen)

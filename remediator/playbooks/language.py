@@ -39,6 +39,11 @@ BUILT_ACTIONS = frozenset(
         "aws.ecs_scale",
         "aws.ec2_reboot",
         "aws.ssm_run",
+        "aws.rds_failover",
+        "aws.aurora_global_failover",
+        "aws.rds_snapshot",
+        "aws.rds_restore",
+        "aws.rds_promote_replica",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -83,6 +88,14 @@ BUILT_CONDITIONS = frozenset(
         "ecs_steady",
         "nodegroup_below_maximum",
         "ssm_succeeded",
+        "recent_failover",
+        "replica_lag",
+        "rds_available",
+        "rds_multi_az",
+        "rds_restorable",
+        "rds_writer_changed",
+        "rds_snapshot_available",
+        "aurora_reader_available",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -102,9 +115,12 @@ BUILT_TARGETS = frozenset(
         "nodegroup",
         "ecs_service",
         "ec2_instance",
+        "rds_instance",
+        "rds_cluster",
+        "rds_global_cluster",
     }
 )
-BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top"})
+BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top", "certificate_issuance"})
 DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 """Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
@@ -117,10 +133,6 @@ TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.exec",
-    "aws.rds_failover",
-    "aws.aurora_failover",
-    "aws.rds_snapshot",
-    "aws.rds_restore_snapshot",
     "aws.elasticache_failover",
     "aws.nodegroup_scale",
     "aws.route53_failover",
@@ -139,14 +151,6 @@ CONDITIONS = BUILT_CONDITIONS | {
     "http_ok",
     "dns_answers",
     "cloudwatch",
-    "recent_failover",
-    "replica_lag",
-    "rds_available",
-    "rds_multi_az",
-    "rds_restorable",
-    "rds_writer_changed",
-    "rds_snapshot_available",
-    "aurora_reader_available",
     "elasticache_failover_ready",
     "elasticache_available",
     "elasticache_primary_moved",
@@ -160,6 +164,7 @@ CONDITIONS = BUILT_CONDITIONS | {
 
 EVIDENCE = frozenset(
     {"kubernetes_logs", "kubernetes_events", "kubernetes_top", "postgres_statements", "redis_info", "promql"}
+    | {"certificate_issuance"}
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from remediator.actions.base import ActionParams
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.kubernetes.pod_state import PodState
+from remediator.clients.kubernetes.pod_states import WITHOUT_PODS as WITHOUT_PODS
 from remediator.clients.permissions import Permission
 from remediator.errors import RemediatorError
 from remediator.redaction import redacted

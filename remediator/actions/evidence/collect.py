@@ -12,6 +12,7 @@ import structlog
 from remediator.actions.base import ActionParams
 from remediator.actions.evidence.base import Evidence, Piece, Scene
 from remediator.actions.evidence.events import Events
+from remediator.actions.evidence.issuance import CertificateIssuance
 from remediator.actions.evidence.logs import Logs
 from remediator.actions.evidence.node_conditions import NodesConcerned
 from remediator.actions.evidence.pod_status import PodStatus
@@ -26,7 +27,7 @@ from remediator.targets import Target
 
 log = structlog.get_logger(__name__)
 
-KINDS: Final[tuple[Evidence, ...]] = (PodStatus(), NodesConcerned(), Events(), Logs(), Top())
+KINDS: Final[tuple[Evidence, ...]] = (CertificateIssuance(), PodStatus(), NodesConcerned(), Events(), Logs(), Top())
 """Every kind, in the order in which it is shown. All of them are collected before each first change."""
 
 WITHIN_S = 10.0

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene, in_part
+from remediator.actions.evidence.base import WITHOUT_PODS, Scene, in_part
 from remediator.clients.kubernetes.pod_logs import READ_LOGS
 from remediator.clients.kubernetes.pod_state import PodState
 from remediator.clients.permissions import Permission
@@ -36,7 +36,7 @@ class Logs:
     params: ClassVar[type[ActionParams]] = Params
 
     def applies(self, kind: str) -> bool:
-        return kind not in _OF_WHOM
+        return kind not in _OF_WHOM and kind not in WITHOUT_PODS
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del kind, params

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene, in_part
+from remediator.actions.evidence.base import WITHOUT_PODS, Scene, in_part
 from remediator.clients.kubernetes.errors import TargetNotFoundError
 from remediator.clients.kubernetes.node_conditions import READ_NODE
 from remediator.clients.permissions import Permission
@@ -26,7 +26,7 @@ class NodesConcerned:
     params: ClassVar[type[ActionParams]] = Params
 
     def applies(self, kind: str) -> bool:
-        return kind != "namespace"
+        return kind != "namespace" and kind not in WITHOUT_PODS
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del kind, params

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene
+from remediator.actions.evidence.base import WITHOUT_PODS, Scene
 from remediator.clients.permissions import Permission
 from remediator.errors import FactsMissingError
 from remediator.redaction import first_of, redacted
@@ -23,8 +23,7 @@ class PodStatus:
     params: ClassVar[type[ActionParams]] = Params
 
     def applies(self, kind: str) -> bool:
-        del kind
-        return True
+        return kind not in WITHOUT_PODS
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del kind, params

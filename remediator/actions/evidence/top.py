@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from remediator.actions.base import ActionParams
-from remediator.actions.evidence.base import Scene, in_part
+from remediator.actions.evidence.base import WITHOUT_PODS, Scene, in_part
 from remediator.clients.kubernetes.errors import NoSuchApiError, TargetNotFoundError
 from remediator.clients.kubernetes.pod_metrics import READ_METRICS
 from remediator.clients.kubernetes.pod_state import PodState
@@ -27,7 +27,7 @@ class Top:
     params: ClassVar[type[ActionParams]] = Params
 
     def applies(self, kind: str) -> bool:
-        return kind != "node"
+        return kind != "node" and kind not in WITHOUT_PODS
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del kind, params

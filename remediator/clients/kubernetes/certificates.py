@@ -19,10 +19,12 @@ from remediator.clients.kubernetes.cert_manager import (
     request_from,
 )
 from remediator.clients.kubernetes.errors import TargetNotFoundError
+from remediator.clients.kubernetes.issuance import Issuance, issuance_of
 from remediator.clients.kubernetes.marks import intent_manager
 from remediator.clients.kubernetes.names import RESOURCES, permission_on
 from remediator.clients.kubernetes.part import Part, understood
 from remediator.clients.permissions import Permission
+from remediator.errors import StepError
 from remediator.targets import InvalidTargetError, Target
 
 _CERTIFICATE, _REQUEST = RESOURCES["certificate"], RESOURCES["certificaterequest"]
@@ -39,6 +41,11 @@ def read_certificate() -> tuple[Permission, ...]:
 def read_issued() -> tuple[Permission, ...]:
     """What reading the certificate that was issued last needs."""
     return (*read_certificate(), _REQUEST.permission("list"))
+
+
+def read_issuance() -> tuple[Permission, ...]:
+    """What ``issuance`` asks for, beside reading the Certificate."""
+    return tuple(RESOURCES[kind].permission("list") for kind in ("certificaterequest", "order", "challenge"))
 
 
 def read_renewable() -> tuple[Permission, ...]:
@@ -94,6 +101,19 @@ class Certificates(Part):
             if (one.certificate, one.revision) == (certificate.target.name, certificate.revision)
         ]
         return found[0] if found else None
+
+    async def issuance(self, certificate: CertificateState) -> Issuance:
+        """What became of its latest attempt, to the end of the chain. Raises FactsMissingError."""
+        kinds = ("certificaterequest", "order", "challenge")
+        found = [await self._list(kind, certificate.target.namespace) for kind in kinds]
+        return understood(certificate.target, lambda: issuance_of(certificate.uid, *found))
+
+    async def cause(self, certificate: CertificateState) -> str:
+        """Why the latest attempt failed, in the words of whoever refused it, or why that cannot be read. Raises nothing of ours."""
+        try:
+            return (await self.issuance(certificate)).cause
+        except StepError as error:
+            return f"why it failed could not be read: {error}"
 
     async def renew(self, certificate: CertificateState, at: datetime, intent_id: str) -> CertificateState:
         """Ask for it in the status of a Certificate as just read; raises ConflictError when somebody wrote since."""

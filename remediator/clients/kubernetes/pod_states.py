@@ -14,6 +14,8 @@ _POD = RESOURCES["pod"]
 _MOST = "500"
 """Of a namespace's or node's pods so many are looked at: this is for people, not for decisions."""
 _CNPG_CLUSTER = "cnpg.io/cluster"
+WITHOUT_PODS = frozenset({"certificate"})
+"""Kinds to which no pods belong."""
 _WITHIN_WORKLOAD = frozenset({"persistentvolumeclaim", "horizontalpodautoscaler"})
 
 
@@ -64,6 +66,8 @@ class PodStates(Part):
 
 def permissions_for_pods(kind: str) -> tuple[Permission, ...]:
     """What ``of`` asks for a target of this kind."""
+    if kind in WITHOUT_PODS:
+        return ()
     if kind == "pod":
         return (_POD.permission("get"),)
     if kind == "node":
