@@ -31,6 +31,7 @@ AWS_KINDS = {
     "ec2_instance": "ec2-instance",
     "load_balancer": "load-balancer",
     "route53_record": "route53-record",
+    "waf_address": "waf-address",
     "waf_ip_set": "waf-ip-set",
     "acm_certificate": "acm-certificate",
 }
@@ -81,6 +82,8 @@ class NamedTarget:
         """At AWS as targets have it: a record with its type, a certificate without the ARN around it."""
         if self.type == "route53_record":
             return f"{self.fields['name'].rstrip('.')}:{self.fields['type']}"
+        if self.type == "waf_address":
+            return self.fields["address"]
         name = self.fields["pod"] if "pod" in self.fields else self.fields["name"]
         if self.type == "acm_certificate" and (arn := _CERTIFICATE_ARN.fullmatch(name)) is not None:
             # That of another place keeps its slash, and so is no name of a target here.
@@ -89,7 +92,9 @@ class NamedTarget:
 
     @property
     def within(self) -> str:
-        """At AWS: the cluster or zone."""
+        """At AWS: the cluster, the zone, or the set of addresses."""
+        if self.type == "waf_address":
+            return f"{self.fields['scope']}:{self.fields['ip_set']}"
         return self.fields.get("cluster", self.fields.get("zone", "")).rstrip(".")
 
     @property

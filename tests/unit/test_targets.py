@@ -91,3 +91,50 @@ def test_pods_are_counted_on_their_workload_and_everything_else_on_itself() -> N
 def test_what_belongs_to_a_workload_says_so() -> None:
     assert [one.workload for one in (DB, POD, CLAIM, AUTOSCALER)] == [DB] * 4
     assert [one.workload for one in (BARE, NODE, NAMESPACE)] == [None] * 3
+
+
+ACCOUNT = "123456789012"
+AT_AWS = {
+    f"aws/{ACCOUNT}/eu-west-1/rds-instance/orders": Target.aws(ACCOUNT, "eu-west-1", "rds-instance", "Orders"),
+    f"aws/{ACCOUNT}/eu-west-1/ecs-service/main/checkout": Target.aws(
+        ACCOUNT, "eu-west-1", "ecs-service", "checkout", "main"
+    ),
+    f"aws/{ACCOUNT}/us-gov-west-1/eks-nodegroup/Prod/blue": Target.aws(
+        ACCOUNT, "us-gov-west-1", "eks-nodegroup", "blue", "Prod"
+    ),
+    f"aws/{ACCOUNT}/us-east-1/route53-record/example.org/www.example.org:A": Target.aws(
+        ACCOUNT, "us-east-1", "route53-record", "WWW.example.org:A", "Example.org"
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "target"), AT_AWS.items())
+def test_a_target_at_aws_has_one_spelling(text: str, target: Target) -> None:
+    assert str(target) == text
+    assert Target.parse(text) == target
+
+
+@pytest.mark.parametrize(
+    ("account", "region", "kind", "name", "within"),
+    [
+        ("12345678901", "eu-west-1", "rds-instance", "orders", ""),
+        (ACCOUNT, "eu-west", "rds-instance", "orders", ""),
+        (ACCOUNT, "eu-west-1", "deployment", "orders", ""),
+        (ACCOUNT, "eu-west-1", "rds-instance", "", ""),
+        (ACCOUNT, "eu-west-1", "rds-instance", "orders/../x", ""),
+        (ACCOUNT, "eu-west-1", "rds-instance", "orders\n", ""),
+        (ACCOUNT, "eu-west-1", "rds-instance", "orders", "main"),
+        (ACCOUNT, "eu-west-1", "ecs-service", "checkout", ""),
+        (ACCOUNT, "eu-west-1", "ecs-service", "checkout", "a/b"),
+        (ACCOUNT, "eu-west-1", "asg", "x" * 300, ""),
+    ],
+)
+def test_what_cannot_be_at_aws_is_refused(account: str, region: str, kind: str, name: str, within: str) -> None:
+    with pytest.raises(InvalidTargetError):
+        Target.aws(account, region, kind, name, within)
+
+
+def test_at_aws_a_thing_is_locked_beside_its_region_and_account() -> None:
+    locked = Target.aws(ACCOUNT, "eu-west-1", "rds-instance", "orders").scopes()
+    assert [str(one) for one in locked["exclusive"]] == [f"aws/{ACCOUNT}/eu-west-1/rds-instance/orders"]
+    assert [str(one) for one in locked["shared"]] == [f"aws/{ACCOUNT}", f"aws/{ACCOUNT}/eu-west-1"]

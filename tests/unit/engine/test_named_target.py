@@ -159,3 +159,44 @@ def test_every_alert_that_could_be_about_the_target_has_the_texts(kind: str, lab
     found = named_target(of, "prod", labels)
     if isinstance(found, NamedTarget) and found.could_be(CHECKOUT):
         assert all(text in names_and_values(labels) for text in traces(of, CHECKOUT))
+
+
+PLACE = "123456789012/eu-west-1"
+CERTIFICATE = "0b7a5b1e-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ({"rds_instance": {"name": "{{ labels.name }}"}}, "rds-instance/orders"),
+        ({"ecs_service": {"cluster": "main", "name": "{{ labels.name }}"}}, "ecs-service/main/orders"),
+        (
+            {"route53_record": {"zone": "Example.org.", "name": "WWW.example.org.", "type": "A"}},
+            "route53-record/example.org/www.example.org:A",
+        ),
+        (
+            {"acm_certificate": {"name": f"arn:aws:acm:eu-west-1:123456789012:certificate/{CERTIFICATE}"}},
+            f"acm-certificate/{CERTIFICATE}",
+        ),
+        ({"acm_certificate": {"name": CERTIFICATE}}, f"acm-certificate/{CERTIFICATE}"),
+    ],
+)
+def test_what_is_at_aws_is_named_within_its_account_and_region(target: dict[str, Any], told: str) -> None:
+    found = named_target(playbook(target=target), PLACE, {"name": "orders"})
+    assert isinstance(found, NamedTarget)
+    assert str(found.sketch()) == f"aws/{PLACE}/{told}"
+    sketch = found.sketch()
+    assert isinstance(sketch, Target)
+    assert found.could_be(sketch)
+    elsewhere = Target.aws("444455556666", sketch.region, sketch.kind, sketch.name, sketch.within)
+    assert not found.could_be(elsewhere)
+
+
+@pytest.mark.parametrize("place", ["444455556666:eu-west-1", "123456789012:us-east-1"])
+def test_a_certificate_of_another_place_is_none_of_this_one(place: str) -> None:
+    account, _, region = place.partition(":")
+    name = f"arn:aws:acm:{region}:{account}:certificate/{CERTIFICATE}"
+    found = named_target(playbook(target={"acm_certificate": {"name": name}}), PLACE, {})
+    problem = found if isinstance(found, Problem) else found.sketch()
+    assert isinstance(problem, Problem)
+    assert problem.code == "target_undetermined"
