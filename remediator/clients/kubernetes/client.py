@@ -16,6 +16,7 @@ from remediator.clients.kubernetes.commands import Commands
 from remediator.clients.kubernetes.event_log import EventLog
 from remediator.clients.kubernetes.events import Events
 from remediator.clients.kubernetes.groups import Groups
+from remediator.clients.kubernetes.ingresses import Ingresses
 from remediator.clients.kubernetes.jobs import Jobs
 from remediator.clients.kubernetes.node_conditions import NodeStates
 from remediator.clients.kubernetes.nodes import Nodes
@@ -65,6 +66,7 @@ class KubernetesClient:
         self.certificates = Certificates(api, cluster=name, clock=clock)
         self.sizes = Sizes(api, cluster=name, clock=clock)
         self.tls_secrets = TlsSecrets(api, cluster=name, clock=clock)
+        self.ingresses = Ingresses(api, cluster=name, clock=clock)
 
     @property
     def dry_run(self) -> bool:

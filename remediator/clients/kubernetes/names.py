@@ -46,6 +46,7 @@ RESOURCES = {
     "scaledobject": Resource("keda.sh", "v1alpha1", "scaledobjects"),
     "poddisruptionbudget": Resource("policy", "v1", "poddisruptionbudgets"),
     "postgrescluster": Resource("postgresql.cnpg.io", "v1", "clusters"),
+    "ingress": Resource("networking.k8s.io", "v1", "ingresses"),
     "certificate": Resource("cert-manager.io", "v1", "certificates"),
     "certificaterequest": Resource("cert-manager.io", "v1", "certificaterequests"),
     "issuer": Resource("cert-manager.io", "v1", "issuers"),

@@ -98,6 +98,7 @@ BUILT_IN = (
     Resource("", "v1", "services", "Service", returns_deleted=True),
     Resource("", "v1", "serviceaccounts", "ServiceAccount", status=False, returns_deleted=True),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False),
+    Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
     Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", status=False),
     Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", status=False),
     Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False, status=False),

@@ -36,6 +36,7 @@ _FIELDS = {
     "namespaces": {"status.phase"},
     "jobs": {"status.successful"},
     "replicasets": {"status.replicas"},
+    "secrets": {"type"},
     "events": _EVENT_FIELDS,
 }
 
