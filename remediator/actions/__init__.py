@@ -9,11 +9,20 @@ from remediator.actions.aws.acm_reimport import AcmReimport
 from remediator.actions.aws.acm_restore_validation import AcmRestoreValidation
 from remediator.actions.aws.asg_replace_instance import AsgReplaceInstance
 from remediator.actions.aws.asg_set_capacity import AsgSetCapacity
+from remediator.actions.aws.aurora_global_failover import AuroraGlobalFailover
 from remediator.actions.aws.ec2_reboot import Ec2Reboot
 from remediator.actions.aws.ecs_restart import EcsRestart
 from remediator.actions.aws.ecs_scale import EcsScale
 from remediator.actions.aws.eks_nodegroup_scale import EksNodegroupScale
+from remediator.actions.aws.elasticache_failover import ElastiCacheFailover
+from remediator.actions.aws.rds_failover import RdsFailover
+from remediator.actions.aws.rds_promote_replica import RdsPromoteReplica
+from remediator.actions.aws.rds_restore import RdsRestore
+from remediator.actions.aws.rds_snapshot import RdsSnapshot
+from remediator.actions.aws.route53_failover import Route53Failover
 from remediator.actions.aws.ssm_run import SsmRun
+from remediator.actions.aws.waf_block_address import WafBlockAddress
+from remediator.actions.aws.zonal_shift import ZonalShift
 from remediator.actions.base import Action
 from remediator.actions.certmanager.renew import Renew
 from remediator.actions.evidence.postgres_statements import PostgresStatements
@@ -66,6 +75,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
     EcsScale(),
     EksNodegroupScale(),
     SsmRun(),
+    RdsFailover(),
+    AuroraGlobalFailover(),
+    RdsSnapshot(),
+    RdsRestore(),
+    RdsPromoteReplica(),
+    ElastiCacheFailover(),
+    Route53Failover(),
+    WafBlockAddress(),
+    ZonalShift(),
 )
 
 

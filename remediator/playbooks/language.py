@@ -44,6 +44,10 @@ BUILT_ACTIONS = frozenset(
         "aws.rds_snapshot",
         "aws.rds_restore",
         "aws.rds_promote_replica",
+        "aws.elasticache_failover",
+        "aws.route53_failover",
+        "aws.waf_block_address",
+        "aws.zonal_shift",
     }
 )
 BUILT_CONDITIONS = frozenset(
@@ -96,6 +100,17 @@ BUILT_CONDITIONS = frozenset(
         "rds_writer_changed",
         "rds_snapshot_available",
         "aurora_reader_available",
+        "address_allowed",
+        "address_public",
+        "cloudwatch",
+        "dns_answers",
+        "elasticache_available",
+        "elasticache_failover_ready",
+        "elasticache_primary_moved",
+        "health_check_healthy",
+        "s3_fresh",
+        "s3_reachable",
+        "waf_contains",
     }
 )
 BUILT_TARGETS = frozenset(
@@ -118,26 +133,30 @@ BUILT_TARGETS = frozenset(
         "rds_instance",
         "rds_cluster",
         "rds_global_cluster",
+        "elasticache",
+        "load_balancer",
+        "route53_record",
+        "waf_address",
     }
 )
 BUILT_EVIDENCE = frozenset({"kubernetes_logs", "kubernetes_events", "kubernetes_top", "certificate_issuance"})
 DIAGNOSES = frozenset({"wait", "kubernetes.exec"})
 """Actions that are not meant to change anything, beside those named ``evidence.``: a remedy of such steps only ends ``informed``."""
 
-ASKS_ALWAYS = frozenset({"aws.aurora_global_failover", "aws.rds_promote_replica"})
-"""Actions that nobody can take back. They are done only after a yes to the very plan that was shown, whatever the autonomy is."""
+ASKS_ALWAYS = frozenset({"aws.aurora_global_failover", "aws.rds_promote_replica", "aws.route53_failover"})
+"""Actions that nobody can take back, or that send every client elsewhere. They are done only after a yes to the very plan that was
+shown, whatever the autonomy is."""
 
 TEMPORARY = frozenset({"kubernetes.scale", "kubernetes.hpa_bounds", "kubernetes.cordon", "aws.waf_block_address"})
 """Actions whose change can be made for a time (``for:``): what was before is known and can be put back exactly."""
 
+MUST_END = frozenset({"aws.waf_block_address"})
+"""Of those, the actions that are only ever done for a time."""
+
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.exec",
-    "aws.elasticache_failover",
     "aws.nodegroup_scale",
-    "aws.route53_failover",
-    "aws.zonal_shift",
-    "aws.waf_block_address",
     "evidence.kubernetes_logs",
     "evidence.kubernetes_events",
     "evidence.kubernetes_top",
@@ -149,17 +168,6 @@ ACTIONS = BUILT_ACTIONS | {
 CONDITIONS = BUILT_CONDITIONS | {
     "recurrences",
     "http_ok",
-    "dns_answers",
-    "cloudwatch",
-    "elasticache_failover_ready",
-    "elasticache_available",
-    "elasticache_primary_moved",
-    "health_check_healthy",
-    "s3_reachable",
-    "s3_fresh",
-    "address_public",
-    "address_allowed",
-    "waf_contains",
 }
 
 EVIDENCE = frozenset(

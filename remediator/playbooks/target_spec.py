@@ -114,6 +114,7 @@ class TargetSpec(Frozen):
     postgres_cluster: Namespaced | None = None
     rds_instance: Named | None = None
     rds_cluster: Named | None = None
+    rds_global_cluster: Named | None = None
     elasticache: Named | None = None
     asg: Named | None = None
     nodegroup: EksNodegroup | None = None
@@ -121,6 +122,7 @@ class TargetSpec(Frozen):
     ec2_instance: Named | None = None
     ec2_instance_of_node: Named | None = None
     route53_record: DnsRecord | None = None
+    load_balancer: Named | None = None
     waf_address: WafAddress | None = None
     acm_certificate: Named | None = None
 
