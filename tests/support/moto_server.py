@@ -1,6 +1,7 @@
 """moto's AWS over HTTP, in a thread of this process: an implementation of AWS that is not ours."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ MOTO_ACCOUNT = "123456789012"
 @contextmanager
 def moto_server() -> Iterator[str]:
     """Its address, until the end."""
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # seconds, for images that nobody asks for
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

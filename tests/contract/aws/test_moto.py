@@ -191,7 +191,7 @@ async def test_caches(twins: Twins) -> None:
 async def test_scaling_groups_and_instances(twins: Twins) -> None:
     ours = twins.cloud.autoscaling.add("web", minimum=1, maximum=4, desired=2, tags={"team": "shop"})
     async with twins.make("ec2") as made, twins.make("autoscaling") as scaling:
-        image = (await made.describe_images(Owners=["amazon"]))["Images"][0]["ImageId"]
+        image = (await made.register_image(Name="web"))["ImageId"]
         await scaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=image, InstanceType="t3.micro")
         await scaling.create_auto_scaling_group(
             AutoScalingGroupName="web",
