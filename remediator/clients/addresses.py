@@ -41,3 +41,23 @@ def _plain(address: _Address) -> _Address:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo[1] if address.teredo else None
     return address.ipv4_mapped or address.sixtofour or teredo or address
+
+
+def not_public(address: str) -> str | None:
+    """Why this is no address of one machine in the internet, written plainly; None for one that is.
+
+    Stricter than ``forbidden``: an IPv6 address that stands for an IPv4 one hides what it means.
+    """
+    try:
+        written = ipaddress.ip_address(address)
+    except ValueError:
+        return "no IP address"
+    if "%" in address:
+        return "an address with a zone, which is link-local"
+    if _plain(written) != written or written in _LOCAL_NAT64:
+        return "another address in disguise"
+    if written.is_multicast:
+        return "no single machine"
+    if not written.is_global or written.is_reserved or getattr(written, "is_site_local", False):
+        return "private or reserved"
+    return None

@@ -32,7 +32,6 @@ AWS_KINDS = {
     "load_balancer": "load-balancer",
     "route53_record": "route53-record",
     "waf_address": "waf-address",
-    "waf_ip_set": "waf-ip-set",
     "acm_certificate": "acm-certificate",
 }
 """Of those at AWS."""

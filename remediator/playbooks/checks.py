@@ -57,6 +57,11 @@ def temporary(playbook: Playbook) -> Iterator[Misplaced]:
         if step.for_ is not None and step.action not in language.TEMPORARY:
             accepted = ", ".join(sorted(language.TEMPORARY))
             yield (*place, "for"), f"what {step.action} changes cannot be put back after a time; accepted: {accepted}"
+        elif step.for_ is None and step.action in language.MUST_END:
+            yield (
+                (*place, step.action),
+                f"what {step.action} does must end by itself; add beside it, for example, for: 24h",
+            )
         elif step.for_ is not None and not step.for_:
             yield (*place, "for"), "a change for no time would be put back at once; accepted: a duration such as 24h"
 

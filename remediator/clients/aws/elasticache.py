@@ -24,6 +24,9 @@ FAIL_OVER = (
 """The call is authorized on the group and on its clusters, whose names the service chooses."""
 
 _CALLED = re.compile(r"test failover api called for node group\s+(?P<group>\S+?)\.?", re.IGNORECASE)
+Lag = Datapoint | None
+"""None: CloudWatch has no value of the last minutes."""
+
 _LAG_WITHIN = timedelta(minutes=5)
 _A_DAY = timedelta(days=1)
 
@@ -105,7 +108,7 @@ async def exists(api: AwsApi, target: Target) -> None:
     await replication_group(api, target)
 
 
-async def lags(api: AwsApi, group: NodeGroup) -> Mapping[str, Datapoint | None]:
+async def lags(api: AwsApi, group: NodeGroup) -> Mapping[str, Lag]:
     """How many seconds each replica is behind, by its cluster's name; None where CloudWatch has no value of the last minutes."""
     metrics = [
         Metric("AWS/ElastiCache", "ReplicationLag", {"CacheClusterId": one.cluster, "CacheNodeId": one.node})

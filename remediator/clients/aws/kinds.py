@@ -4,7 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediator.clients.aws import acm, autoscaling, ec2, ecs, eks, rds, rds_global
+from remediator.clients.aws import (
+    acm,
+    autoscaling,
+    ec2,
+    ecs,
+    eks,
+    elasticache,
+    load_balancers,
+    rds,
+    rds_global,
+    route53,
+    waf,
+)
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.permissions import IamPermission
 from remediator.targets import Target
@@ -28,4 +40,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "ec2-instance": Kind(ec2.exists, (ec2.READ_INSTANCE,)),
     "ecs-service": Kind(ecs.exists, (ecs.READ_SERVICE,)),
     "eks-nodegroup": Kind(eks.exists, (eks.READ_NODEGROUP,)),
+    "elasticache-group": Kind(elasticache.exists, elasticache.READ_GROUP),
+    "load-balancer": Kind(load_balancers.exists, load_balancers.READ_LOAD_BALANCERS),
+    "route53-record": Kind(route53.exists, route53.READ_RECORDS),
+    "waf-address": Kind(waf.exists, waf.READ_SETS),
 }

@@ -15,11 +15,8 @@ from remediator.errors import FactsMissingError, TargetNotFoundError
 from remediator.targets import Target
 
 _ZONES = "arn:{partition}:route53:::hostedzone/*"
-READ_RECORDS = (
-    IamPermission("route53:GetHostedZone", _ZONES),
-    IamPermission("route53:ListHostedZonesByName"),
-    IamPermission("route53:ListResourceRecordSets", _ZONES),
-)
+READ_ZONES = (IamPermission("route53:GetHostedZone", _ZONES), IamPermission("route53:ListHostedZonesByName"))
+READ_RECORDS = (*READ_ZONES, IamPermission("route53:ListResourceRecordSets", _ZONES))
 CHANGE_RECORDS = (IamPermission("route53:ChangeResourceRecordSets", _ZONES, writes=True),)
 READ_CHANGES = (IamPermission("route53:GetChange", "arn:{partition}:route53:::change/*"),)
 READ_ANSWERS = (IamPermission("route53:TestDNSAnswer"),)
