@@ -35,8 +35,8 @@ class Params(ActionParams):
         "refuse", description="accept: also while cert-manager holds back after failures, but not within an hour of one"
     )
     quiet_for: Duration = Field(
-        timedelta(hours=34),
-        description="of an ACME issuer: refused so long after it gave a certificate for exactly these names",
+        timedelta(hours=35),
+        description="of an ACME issuer: refused so long after the beginning of its last certificate for exactly these names",
     )
     most_per_week: int = Field(
         3, ge=1, le=5, description="of an ACME issuer: refused when it gave so many for exactly these names in 7 days"

@@ -244,16 +244,14 @@ def renewable_from(
         if one.issuer == certificate.issuer
         and (one.names == certificate.names or (one.names is None and one.certificate == certificate.target.name))
     ]
-    issued = {one.created_at for one in alike if one.issued is not None}
-    # cert-manager keeps one request of each Certificate by default, and a request can be deleted: the certificate itself still tells.
-    issued |= {
+    # cert-manager keeps one request of each Certificate by default, and a request can be deleted: the certificates themselves still
+    # tell. By their own beginning, so that nothing is counted twice.
+    issued = {one.issued.not_before for one in alike if one.issued is not None} | {
         one.not_before
         for one in (certificate, *others)
         if one.not_before is not None and (one.issuer, one.names) == (certificate.issuer, certificate.names)
-        # An authority may date a certificate back by an hour or so: the same one is not counted twice.
-        if not any(abs((at - one.not_before).total_seconds()) <= _DATED_BACK_S for at in issued)
     }
-    newest = max(alike, key=lambda one: one.created_at, default=None)
+    newest = max(alike, key=lambda one: (one.created_at, one.revision), default=None)
     return Renewable(
         certificate=certificate,
         issuer=issuer,
@@ -261,9 +259,6 @@ def renewable_from(
         issued_at=tuple(sorted(issued)),
         limited=newest.said if newest is not None and newest.failed_at is not None and newest.was_limited else "",
     )
-
-
-_DATED_BACK_S = 2 * 3600
 
 
 def conditions_said(status: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ def _of_quota(found: Renewable, name: str, limits: RenewalLimits, now: datetime)
     if within and now < within[-1] + limits.apart:
         return NoRenewal(
             "issued_lately",
-            f"{name}: {found.issuer.ref} gave a certificate for the same names {_when(within[-1])}; at Let's Encrypt each "
+            f"{name}: {found.issuer.ref} gave a certificate for the same names that begins {_when(within[-1])}; at Let's Encrypt each "
             f"takes 34 h to come back, so the next may be asked for {_when(within[-1] + limits.apart)} (quiet_for)",
         )
     if len(within) >= limits.most_per_week:
