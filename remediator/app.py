@@ -23,8 +23,10 @@ from remediator.channels.pagerduty import PagerDuty
 from remediator.clients.outside import Outside
 from remediator.clock import Clock, DisciplinedClock, SystemClock
 from remediator.conditions import CONDITIONS
-from remediator.engine import formats, hints, loop_watch
+from remediator.engine import certificate_watch, formats, hints, loop_watch
 from remediator.engine.alarm import Alarm
+from remediator.engine.certificate_places import CertificatePlaces
+from remediator.engine.certificate_watch import CertificateWatch
 from remediator.engine.clock_watch import ClockKeeper, ClockWatch
 from remediator.engine.courier import Courier
 from remediator.engine.decider import Decider
@@ -359,6 +361,17 @@ class App:
             prometheus=worlds.prometheus_of(settings),
             on_changed=wake_decider,
         )
+        if settings.certificates.watch:
+            certificates_duty = duties.add("certificates", unfit=fitness.in_mode)
+            certificates = CertificateWatch(
+                store=certificates_duty,
+                clock=clock,
+                metrics=metrics,
+                intake=intake,
+                places=CertificatePlaces(settings, kubernetes=outside.kubernetes, tls=outside.tls),
+                settings=settings.certificates,
+            )
+            self._loops.start("certificates", certificates_duty.run(certificates.run))
         clock_duty = duties.add("clock")
         clock_keeper = ClockKeeper(
             store=clock_duty, clock=clock, watch=clock_watch, settle=length + settings.timings.takeover
@@ -413,6 +426,8 @@ class App:
         await runner.recover()
         self._loops.start("runner", runner.run(), stop=runner.stop)
         self._loops.start("intake", intake.run(), stop=intake.stop)
+        if not settings.certificates.watch:
+            await certificate_watch.end_all(store, intake, clock)
         await self._server.start()
         self._cleanups.push_async_callback(self._server.stop)
 

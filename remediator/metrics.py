@@ -68,6 +68,14 @@ class Metrics:
         )
         for result in ("taken_in", "confirmed", "closed"):
             self.reconciled.labels(result=result)
+        self.certificate_looks = Counter(
+            "remediator_certificate_looks_total",
+            "Looks at all certificates that are watched; failed: not all of them could be looked at.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("done", "failed"):
+            self.certificate_looks.labels(result=result)
         self.watchdog_last_seen_at = Gauge(
             "remediator_watchdog_last_seen_timestamp_seconds",
             "When the Watchdog alert last came in (Unix time); 0 before the first.",

@@ -46,7 +46,7 @@ def permissions(
     """
     import os
 
-    from remediator.engine.needs import needs
+    from remediator.engine.needs import needs, needs_of_watcher
     from remediator.engine.rbac import manifests
     from remediator.errors import RemediatorError
     from remediator.settings import load_settings
@@ -57,7 +57,8 @@ def permissions(
     except RemediatorError as error:
         fail_each(error)
     chosen = _clusters(settings, cluster, namespace or [], nodes=nodes)
-    wanted = [one for one in needs(loaded.playbooks, chosen) if not (read_only and one.to_act)]
+    found = (*needs(loaded.playbooks, chosen), *needs_of_watcher(settings.certificates, chosen))
+    wanted = [one for one in found if not (read_only and one.to_act)]
     if not rbac:
         _list(wanted, output)
         return

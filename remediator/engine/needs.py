@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 from remediator.actions import action_named
 from remediator.actions.evidence import collect
+from remediator.clients.kubernetes.certificates import list_certificates
 from remediator.clients.kubernetes.events import PERMISSION as TO_TELL
 from remediator.clients.kubernetes.events import namespace_for_events
+from remediator.clients.kubernetes.ingresses import list_ingresses
+from remediator.clients.kubernetes.tls_secrets import list_tls_secrets
 from remediator.clients.permissions import Permission, Right, in_cluster
 from remediator.conditions import condition_named
 from remediator.engine.evidence import named
 from remediator.engine.finding import permissions_to_find
 from remediator.engine.named_target import AWS_KINDS, NamedTarget, is_built
 from remediator.playbooks.model import Condition, Playbook, Remedy, TargetSpec
-from remediator.settings import Cluster
+from remediator.settings import CertificateSettings, Cluster
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -30,6 +33,7 @@ class Need:
     optional: bool
     """Only for what is told about a run, such as evidence: without it the run goes on."""
     playbooks: tuple[str, ...]
+    """Empty: for the watcher of certificates."""
 
     @property
     def to_act(self) -> bool:
@@ -40,6 +44,7 @@ class Need:
         where = f"in {self.namespace}" if self.namespace else "in the whole cluster"
         group = f"API group {self.permission.group}; " if self.permission.group else ""
         which = f"playbook{'s' if len(self.playbooks) > 1 else ''} {', '.join(self.playbooks)}"
+        which = which if self.playbooks else "the watcher of certificates"
         return (
             f"needs {self.permission.verb} on {self.permission.resource} {where} "
             f"({group}cluster {self.cluster}; for {'what is told of ' if self.optional else ''}{which})"
@@ -55,6 +60,19 @@ def needs(playbooks: Iterable[Playbook], clusters: Mapping[str, Cluster]) -> tup
                 for namespace, permission, optional in _in_cluster(playbook, cluster):
                     found.setdefault((name, namespace, permission, optional), set()).add(playbook.name)
     return tuple(sorted(Need(*place, tuple(sorted(names))) for place, names in found.items()))
+
+
+def needs_of_watcher(watched: CertificateSettings, clusters: Mapping[str, Cluster]) -> tuple[Need, ...]:
+    """What looking at certificates needs, in the same namespaces. Nothing while it is switched off."""
+    if not watched.watch:
+        return ()
+    wanted = (
+        *list_certificates(),
+        *(list_tls_secrets() if watched.secrets else ()),
+        *(list_ingresses() if watched.ingresses else ()),
+    )
+    places = [(name, namespace) for name, cluster in clusters.items() for namespace in cluster.namespaces]
+    return tuple(sorted(Need(*place, permission, False, ()) for place in places for permission in wanted))
 
 
 def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Permission, bool]]:

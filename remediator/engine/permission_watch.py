@@ -14,7 +14,7 @@ from remediator.clock import Clock
 from remediator.decision.autonomy import level_of
 from remediator.decision.facts import Lacking
 from remediator.engine.facts import autonomy_facts
-from remediator.engine.needs import Need, needs
+from remediator.engine.needs import Need, needs, needs_of_watcher
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import RemediatorError
 from remediator.metrics import Metrics
@@ -48,7 +48,7 @@ async def look(playbooks: Iterable[Playbook], settings: Settings, clients: Mappi
     acting = {playbook.name for playbook in known if _may_act(playbook, settings)}
     lacking: list[Need] = []
     unanswered: dict[str, str] = {}
-    for need in needs(known, settings.clusters):
+    for need in (*needs(known, settings.clusters), *needs_of_watcher(settings.certificates, settings.clusters)):
         if need.cluster in unanswered:
             continue
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from remediator.alerts.certificate_expiry import SOURCE as WATCHER
 from remediator.decision.facts import Problem
 from remediator.settings import BUILT_IN_SOURCES, Choice, Settings
 
@@ -10,6 +11,8 @@ def cluster_of(settings: Settings, source: str, labels: Mapping[str, str]) -> st
     """The canonical name of the cluster, or why there is none. Labels never lead outside what the source allows."""
     configured = settings.sources.get(source)
     if configured is None:
+        if source == WATCHER and (named := settings.cluster_named(labels.get("cluster", ""))) is not None:
+            return named  # nobody but remediator writes the labels of these alerts
         if source in BUILT_IN_SOURCES and len(settings.clusters) == 1:
             return next(iter(settings.clusters))
         return Problem("place_undetermined", f"source {source} is not in settings.sources")

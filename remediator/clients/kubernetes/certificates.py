@@ -38,6 +38,11 @@ def read_certificate() -> tuple[Permission, ...]:
     return (_CERTIFICATE.permission("get"),)
 
 
+def list_certificates() -> tuple[Permission, ...]:
+    """What ``listing`` needs."""
+    return (_CERTIFICATE.permission("list"),)
+
+
 def read_issued() -> tuple[Permission, ...]:
     """What reading the certificate that was issued last needs."""
     return (*read_certificate(), _REQUEST.permission("list"))

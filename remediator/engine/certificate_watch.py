@@ -1,0 +1,108 @@
+"""Alerts of our own about certificates that run out: source ``watcher`` (S1), for places where no rule of Prometheus tells of them.
+
+Every pass raises what fires then anew, so that what was raised stays confirmed (S10), and ends what it has looked at and found well,
+or no longer there. Of what could not be looked at nothing is ended.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from remediator.alerts.certificate_expiry import SOURCE, alerts, ended, thresholds
+from remediator.clock import Clock
+from remediator.engine.certificate_places import CertificatePlaces, Seen
+from remediator.engine.door import Door
+from remediator.engine.intake import Intake
+from remediator.errors import StoreUnavailableError
+from remediator.metrics import Metrics
+from remediator.settings import CertificateSettings
+from remediator.store.standing import standing_alerts
+
+RECEIVER = "remediator"
+_SHOWN = 20
+
+log = structlog.get_logger()
+
+
+class CertificateWatch:
+    """``run`` is a duty: one replica does it. No Alertmanager knows these alerts, and none is asked about them."""
+
+    def __init__(
+        self,
+        *,
+        store: Door,
+        clock: Clock,
+        metrics: Metrics,
+        intake: Intake,
+        places: CertificatePlaces,
+        settings: CertificateSettings,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._intake = intake
+        self._places = places
+        self._every: timedelta = settings.every
+        self._thresholds = thresholds(warn_within=settings.warn_within, urgent_within=settings.urgent_within)
+        self._told: set[str] = set()
+        """What could not be looked at in the pass before."""
+
+    async def run(self) -> None:
+        """Look every ``certificates.every`` until cancelled."""
+        while True:
+            result = "failed"
+            try:
+                result = "done" if await self.look() else "failed"
+            except StoreUnavailableError as error:
+                log.warning("certificate_look_failed", reason=str(error))
+            except (
+                Exception
+            ) as error:  # a defect about one certificate must not end the process, and the next one's after it
+                log.exception("certificate_look_failed", reason=type(error).__name__)
+            self._metrics.certificate_looks.labels(result=result).inc()
+            await self._clock.sleep(self._every.total_seconds())
+
+    async def look(self) -> bool:
+        """One pass. Could everything be looked at?
+
+        Raises:
+            StoreUnavailableError: not all is stored; the next pass finds it again.
+        """
+        seen = await self._places.look()
+        self._tell(seen)
+        now = self._clock.now()
+        firing = [alert for held in seen.held for alert in alerts(held, self._thresholds, now)]
+        found = {alert.fingerprint for alert in firing}
+        unknown = [one.place.items() for one in seen.unread]
+        async with self._store.read() as connection:
+            standing = await standing_alerts(connection, SOURCE)
+        over = [
+            ended(one.labels, one.last_starts_at, now)
+            for one in standing
+            if one.fingerprint not in found and not any(place <= one.labels.items() for place in unknown)
+        ]
+        if firing or over:
+            counts = await self._intake.take_fetched(SOURCE, RECEIVER, [*over, *firing])
+            if counts["new"] or counts["resolved"]:
+                log.info("certificates_looked_at", listed=len(seen.held), new=counts["new"], closed=counts["resolved"])
+        return not seen.unread
+
+    def _tell(self, seen: Seen) -> None:
+        """Each thing once, until it could be read in between."""
+        now = {" ".join(f"{name}={value}" for name, value in one.place.items()): one.why for one in seen.unread}
+        for place in [place for place in now if place not in self._told][:_SHOWN]:
+            log.warning("certificates_not_read", target=place, reason=now[place])
+        self._told = set(now)
+
+
+async def end_all(store: Door, intake: Intake, clock: Clock) -> None:
+    """The watcher is switched off: what it raised is over.
+
+    Raises:
+        StoreUnavailableError: not all is stored.
+    """
+    async with store.read() as connection:
+        standing = await standing_alerts(connection, SOURCE)
+    if standing:
+        now = clock.now()
+        await intake.take_fetched(SOURCE, RECEIVER, [ended(one.labels, one.last_starts_at, now) for one in standing])
