@@ -156,7 +156,6 @@ MUST_END = frozenset({"aws.waf_block_address"})
 ACTIONS = BUILT_ACTIONS | {
     "wait",
     "kubernetes.exec",
-    "aws.nodegroup_scale",
     "evidence.kubernetes_logs",
     "evidence.kubernetes_events",
     "evidence.kubernetes_top",
