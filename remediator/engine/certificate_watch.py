@@ -5,12 +5,13 @@ or no longer there. Of what could not be looked at nothing is ended.
 """
 
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
 from remediator.alerts.certificate_expiry import SOURCE, alerts, ended, thresholds
 from remediator.clock import Clock
-from remediator.engine.certificate_places import CertificatePlaces, Seen
+from remediator.engine.certificate_places import Seen
 from remediator.engine.door import Door
 from remediator.engine.intake import Intake
 from remediator.errors import StoreUnavailableError
@@ -24,6 +25,14 @@ _SHOWN = 20
 log = structlog.get_logger()
 
 
+class Places(Protocol):
+    """``engine.certificate_places.CertificatePlaces``."""
+
+    async def look(self) -> Seen:
+        """At everything; raises nothing."""
+        ...
+
+
 class CertificateWatch:
     """``run`` is a duty: one replica does it. No Alertmanager knows these alerts, and none is asked about them."""
 
@@ -34,7 +43,7 @@ class CertificateWatch:
         clock: Clock,
         metrics: Metrics,
         intake: Intake,
-        places: CertificatePlaces,
+        places: Places,
         settings: CertificateSettings,
     ) -> None:
         self._store = store
