@@ -12,6 +12,9 @@ from remediator.sandbox.world import World
 LONG_AGO = timedelta(hours=3)
 SOMEBODY = Writer("kubectl")
 
+Prepare = Callable[[World], Awaitable[None]]
+Labels = Callable[[World], dict[str, str]]
+
 
 async def checkout(world: World, **options: Any) -> None:
     world.deploy("shop", "checkout", **options)
@@ -66,8 +69,20 @@ async def autoscaler(world: World) -> None:
     )
 
 
-async def volume(world: World) -> None:
-    classed = {"metadata": {"name": "fast"}, "provisioner": "sandbox", "allowVolumeExpansion": True}
+async def two_leak(world: World) -> None:
+    """Two pods are short of memory, and Alertmanager has both alerts."""
+    await checkout(world)
+    for name in ("checkout-1", "checkout-2"):
+        labels = {"namespace": "shop", "pod": name, "container": "checkout", "severity": "high"}
+        world.alert_when(lambda: True, "HighMemoryUsage", labels)
+
+
+async def volume_that_stays(world: World) -> None:
+    await volume(world, grows=False)
+
+
+async def volume(world: World, *, grows: bool = True) -> None:
+    classed = {"metadata": {"name": "fast"}, "provisioner": "sandbox", "allowVolumeExpansion": grows}
     world.kubernetes.put("storageclasses", classed)
     spec = {
         "storageClassName": "fast",
@@ -107,8 +122,8 @@ class Row:
 
     playbook: str
     alert: str
-    prepare: Callable[[World], Awaitable[None]]
-    labels: Callable[[World], dict[str, str]]
+    prepare: Prepare
+    labels: Labels
     remedy: str
     summary: str
     """What the plan says."""
@@ -124,6 +139,11 @@ def of_deployment(world: World) -> dict[str, str]:
     return {"namespace": "shop", "deployment": "checkout"}
 
 
+def of_claim(world: World) -> dict[str, str]:
+    del world
+    return {"namespace": "shop", "persistentvolumeclaim": "data"}
+
+
 def of_stateful(world: World) -> dict[str, str]:
     del world
     return {"namespace": "shop", "statefulset": "checkout"}
@@ -131,6 +151,10 @@ def of_stateful(world: World) -> dict[str, str]:
 
 def of_pod(world: World) -> dict[str, str]:
     return {"namespace": "shop", "pod": pod(world)}
+
+
+def of_container(world: World) -> dict[str, str]:
+    return {**of_pod(world), "container": "checkout"}
 
 
 ROWS = [
@@ -144,7 +168,7 @@ ROWS = [
         "volume-expand",
         "DiskSpaceLow",
         volume,
-        lambda _: {"namespace": "shop", "persistentvolumeclaim": "data"},
+        of_claim,
         "expand",
         "from 10Gi to 12800Mi",
     ),
@@ -163,6 +187,23 @@ ROWS = [
         lambda _: {"namespace": "shop", "horizontalpodautoscaler": "checkout"},
         "raise-maximum",
         "from 29 to 30 replicas",
+    ),
+    Row("memory-leak-restart", "HighMemoryUsage", checkout, of_container, "evict-pod", "evict pod"),
+    Row(
+        "memory-pressure-scale-out",
+        "HighMemoryUsage",
+        checkout,
+        of_deployment,
+        "scale-out",
+        "from 3 to 4 replicas",
+    ),
+    Row(
+        "memory-pressure-scale-out",
+        "HighMemoryUsage",
+        autoscaler,
+        of_deployment,
+        "raise-autoscaler-minimum",
+        "from 2 to 3 replicas",
     ),
     Row("cpu-scale-out", "HighCPU", checkout, of_deployment, "scale-out", "from 3 to 4 replicas"),
     Row(
@@ -209,3 +250,10 @@ ROWS = [
         "from 3 to 4 replicas",
     ),
 ]
+
+NOT_FOR = [
+    ("high-error-rate", "HighErrorRate", checkout, of_deployment),  # released for the first time, a moment ago
+    ("volume-expand", "DiskSpaceLow", volume_that_stays, of_claim),
+    ("memory-leak-restart", "HighMemoryUsage", two_leak, of_container),
+]
+"""States in which a playbook has its alert and no remedy."""
