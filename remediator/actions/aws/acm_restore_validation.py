@@ -82,7 +82,7 @@ class AcmRestoreValidation:
             depends_on=_dependencies(certificate, zone, missing),
             changes=tuple(Change(f"record {one.name}", None, f"{one.type} {one.value}") for one in missing),
             calls=(_call(zone.id, changes),),
-            fidelity=await fidelity_of(ctx, target, self.permissions(target.kind, params)),
+            fidelity=await fidelity_of(ctx, target, (validation_records.change_in(zone),)),
             summary=f"create {_named(missing)} in hosted zone {zone.name}, by which ACM validates {target.name} ({certificate})",
             params=params.model_dump(mode="json"),
             memory={

@@ -5,6 +5,7 @@ and in a dry-run leaves only where AWS itself has a dry-run (EC2).
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -19,6 +20,7 @@ from remediator.clients.aws.errors import (
     write_failed,
     write_refused,
 )
+from remediator.clients.aws.identity import Identity
 from remediator.clients.aws.simulation import Simulation
 from remediator.clients.permissions import IamPermission
 from remediator.clock import Clock
@@ -33,6 +35,9 @@ log = structlog.get_logger(__name__)
 _PAGES: Final = 50
 """Of at most a thousand things each; a list that does not end is a missing fact, not a short one."""
 _WOULD_HAVE: Final = "DryRunOperation"
+_MAKING_S: Final = 60.0
+"""Of a client: models are read from files, and a metadata service is asked for credentials that may never answer."""
+_VALUE: Final = re.compile(r"(?s)value: .*?(?=, (?:type|valid)|\n|$)")
 _Use = Literal["read", "write"]
 _Refused = Callable[[str, int, str, str], StepError]
 _Failed = Callable[[str, str, bool], StepError]
@@ -47,7 +52,8 @@ class AwsApi:
         self._sessions = sessions
         self._clock = clock
         self._timeout_s = timeout_s
-        self._simulation = Simulation(self, clock)
+        self._identity = Identity(self, clock)
+        self._simulation = Simulation(self, self._identity, clock)
         self.account = account
         self.region = region
         self.dry_run = dry_run
@@ -120,7 +126,23 @@ class AwsApi:
         """Does IAM let us? By its own simulation; UNKNOWN where we may not ask for that. Asked again after ten minutes."""
         return await self._simulation.allowed(permissions, target)
 
+    async def who_am_i(self) -> dict[str, Any]:
+        """What AWS says of our credential. Raises FactsMissingError."""
+        return await self._send("read", "sts", "get_caller_identity", {}, read_refused, read_failed)
+
     async def _call(
+        self, use: _Use, service: str, operation: str, params: dict[str, Any], refused: _Refused, failed: _Failed
+    ) -> dict[str, Any]:
+        what = f"{service}:{operation}"
+        try:
+            foreign = await self._identity.foreign()
+        except StepError as error:
+            raise failed(what, f"whose credential it is could not be asked: {error}", False) from None
+        if foreign is not None:
+            raise refused(what, 403, "WrongAccount", foreign)
+        return await self._send(use, service, operation, params, refused, failed)
+
+    async def _send(
         self, use: _Use, service: str, operation: str, params: dict[str, Any], refused: _Refused, failed: _Failed
     ) -> dict[str, Any]:
         from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
@@ -139,7 +161,7 @@ class AwsApi:
                 said = error.response.get("Error", {})
                 raise refused(what, status, str(said.get("Code", "")), str(said.get("Message", ""))) from None
             except ParamValidationError as error:
-                raise AwsRefusedError(f"{what}: {str(error)[:400]}", code="ParamValidation") from None
+                raise AwsRefusedError(f"{what}: {_without_values(str(error))}", code="ParamValidation") from None
             except HTTPClientError as error:
                 inner = error.kwargs.get("error")
                 if isinstance(inner, NotSentError) and use == "write":
@@ -159,7 +181,8 @@ class AwsApi:
 
     async def _client(self, use: _Use, service: str, operation: str, failed: _Failed) -> Any:
         try:
-            return await self._sessions.client(service, self.region, use)
+            async with asyncio.timeout(_MAKING_S):
+                return await self._sessions.client(service, self.region, use)
         except ConfigError:
             raise
         except Exception as error:
@@ -173,7 +196,13 @@ class AwsApi:
         shape = (await self._sessions.shape(service, operation)).input_shape
         report = ParamValidator().validate(params, shape) if shape is not None else None
         if report is not None and report.has_errors():
-            raise AwsRefusedError(f"{service}:{operation}: {report.generate_report()[:400]}", code="ParamValidation")
+            said = _without_values(report.generate_report())
+            raise AwsRefusedError(f"{service}:{operation}: {said}", code="ParamValidation")
+
+
+def _without_values(report: str) -> str:
+    """Which parameter is wrong and why: its value may be a key or a command's secret."""
+    return _VALUE.sub("value: <not shown>", report)[:400]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -27,6 +27,7 @@ _DENIED: Final = frozenset(
 )
 _EXPIRED: Final = frozenset(
     {
+        "AuthFailure",
         "ExpiredToken",
         "ExpiredTokenException",
         "InvalidClientTokenId",

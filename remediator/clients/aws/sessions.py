@@ -6,10 +6,11 @@ botocore is slow to load and reads its models from files: both happen off the ev
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import cache
 from typing import Any, Final, Literal
 
 from remediator.clients.aws.wire import AwsWire
-from remediator.clients.transport import Rules, open_session
+from remediator.clients.transport import Rules, departure, open_session
 from remediator.errors import ConfigError
 from remediator.settings import AwsAccount
 
@@ -92,7 +93,8 @@ class Sessions:
             if account.external_id is not None:
                 extra["ExternalId"] = account.external_id
             fetcher = AioAssumeRoleCredentialFetcher(make, own, role, extra_args=extra)
-            return await fetcher.fetch_credentials()
+            with departure():  # of its own: that it has left says nothing of the request that it is for
+                return await fetcher.fetch_credentials()
 
         session._credentials = AioDeferredRefreshableCredentials(fetch, "assume-role")
 
@@ -114,7 +116,27 @@ def _session(account: AwsAccount) -> Any:
     if account.credentials_file is not None:
         session.set_config_variable("credentials_file", str(account.credentials_file))
     session.user_agent_name = "remediator"
+    # After the credentials file: asking for a variable reads the files.
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
     return session
+
+
+@cache
+def _models(path: str | None) -> Any:
+    """One for the process: it keeps what it has read, which is slow to read."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
+
+
+@cache
+def _trusted() -> Any:
+    """The library's own authorities, read once for the process."""
+    from aiobotocore.httpsession import create_urllib3_context, get_cert_path
+
+    context = create_urllib3_context()
+    context.load_verify_locations(get_cert_path(True))
+    return context
 
 
 def _config(rules: Rules, *, attempts: int) -> Any:
@@ -133,10 +155,16 @@ def _config(rules: Rules, *, attempts: int) -> Any:
 
 
 def _guarded(rules: Rules) -> Callable[..., Any]:
+    import aiohttp
     from aiobotocore.httpsession import AIOHTTPSession
 
     class Guarded(AIOHTTPSession):  # type: ignore[misc]  # a library without types
         guarded = True
+
+        def _create_connector(self, proxy_url: Any) -> Any:
+            if proxy_url or self._cert_file or self._verify is not True:
+                return super()._create_connector(proxy_url)
+            return aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=_trusted(), **self._connector_args)
 
         async def _get_session(self, proxy_url: Any) -> Any:
             if (session := self._sessions.get(proxy_url)) is None:

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from remediator.answers import Answer, all_of
+from remediator.clients.aws.identity import Identity
 from remediator.clients.permissions import IamPermission
 from remediator.clock import Clock
 from remediator.errors import StepError
@@ -13,14 +14,19 @@ if TYPE_CHECKING:
     from remediator.clients.aws.api import AwsApi
 
 _GOOD_FOR_S: Final = 600.0
+_NO_GOOD_FOR_S: Final = 60.0
+_ANY_NAME: Final = "remediator"
+_ONE_REGION: Final = ("iam:", "route53:", "sts:")
+"""Services that are asked in one region, whatever the target's is."""
 _ASSUMED = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 
 
 class Simulation:
     """Of one account and region. It knows identity policies and boundaries, not what an organisation or a resource forbids."""
 
-    def __init__(self, api: "AwsApi", clock: Clock) -> None:
+    def __init__(self, api: "AwsApi", identity: Identity, clock: Clock) -> None:
         self._api = api
+        self._identity = identity
         self._clock = clock
         self._known: dict[tuple[str, str], tuple[float, Answer]] = {}
         self._principal: str | None = None
@@ -39,31 +45,51 @@ class Simulation:
         )
         key = (permission.action, resource)
         now_s = self._clock.boottime()
-        if (found := self._known.get(key)) is not None and now_s - found[0] < _GOOD_FOR_S:
+        if (found := self._known.get(key)) is not None and now_s < found[0]:
             return found[1]
         try:
-            answer = await self._ask(permission.action, resource)
+            answer = await self._ask(permission, resource)
         except StepError:
             answer = Answer.UNKNOWN
-        self._known[key] = (now_s, answer)
+        # Somebody may be mending a no at this moment.
+        self._known[key] = (now_s + (_GOOD_FOR_S if answer is Answer.YES else _NO_GOOD_FOR_S), answer)
         return answer
 
-    async def _ask(self, action: str, resource: str) -> Answer:
+    async def _ask(self, permission: IamPermission, resource: str) -> Answer:
         if self._principal is None:
             self._principal = await self._role()
-        asked: dict[str, Any] = {"PolicySourceArn": self._principal, "ActionNames": [action]}
-        if "*" not in resource:
-            asked["ResourceArns"] = [resource]
+        asked: dict[str, Any] = {
+            "PolicySourceArn": self._principal,
+            "ActionNames": [permission.action],
+            "ContextEntries": self._context(permission),
+        }
+        if resource != "*":
+            # A policy's pattern is compared with what is asked for: any name will do where ours is not known yet.
+            asked["ResourceArns"] = [resource.replace("*", _ANY_NAME)]
         answer = await self._api.read("iam", "simulate_principal_policy", **asked)
         said = [one.get("EvalDecision") for one in answer.get("EvaluationResults", ())]
         if not said:
             return Answer.UNKNOWN
-        return Answer.YES if all(one == "allowed" for one in said) else Answer.NO
+        # A policy that is narrower than the pattern gives a no as well: actions that know the name ask with it.
+        return Answer.of(all(one == "allowed" for one in said))
+
+    def _context(self, permission: IamPermission) -> list[dict[str, Any]]:
+        """What the request would bring along for a policy's conditions; IAM's simulation knows nothing of it by itself."""
+        region = "us-east-1" if permission.action.startswith(_ONE_REGION) else self._api.region
+        entries = [_entry("aws:RequestedRegion", [region], "string")]
+        for key in sorted({key for _, key, _ in permission.conditions}):
+            values = [value for _, one, value in permission.conditions if one == key]
+            entries.append(_entry(key, values, "stringList"))
+        return entries
 
     async def _role(self) -> str:
         """The session of an assumed role has an ARN of its own, which has lost the role's path: IAM tells the whole."""
-        arn: str = (await self._api.read("sts", "get_caller_identity"))["Arn"]
+        arn = await self._identity.arn()
         if (session := _ASSUMED.fullmatch(arn)) is None:
             return arn
         role: str = (await self._api.read("iam", "get_role", RoleName=session["role"]))["Role"]["Arn"]
         return role
+
+
+def _entry(key: str, values: list[str], kind: str) -> dict[str, Any]:
+    return {"ContextKeyName": key, "ContextKeyValues": values, "ContextKeyType": kind}

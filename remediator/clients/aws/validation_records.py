@@ -6,7 +6,7 @@ TTL, derived from the intent (``marked_ttl``): nobody else chooses just that num
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remediator.clients.aws.acm import ValidationRecord
@@ -66,6 +66,11 @@ class FoundRecord:
 
     def __str__(self) -> str:
         return f"{self.type} {', '.join(self.values)[:200] or 'alias'}"
+
+
+def change_in(zone: Zone) -> IamPermission:
+    """The permission to change records, in this zone alone."""
+    return replace(CHANGE, resource=CHANGE.resource.replace("*", zone.id))
 
 
 async def public_zones(api: AwsApi) -> tuple[Zone, ...]:
