@@ -17,7 +17,7 @@ COPY remediator ./remediator
 RUN /opt/build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index -w /wheels .
 # Without an index: what remediator needs can only come from the checked files; test tools stay behind.
 RUN python -m venv /opt/remediator && \
-    /opt/remediator/bin/python -m pip install --no-cache-dir --no-index --find-links /wheels "remediator[postgres]" && \
+    /opt/remediator/bin/python -m pip install --no-cache-dir --no-index --find-links /wheels "remediator[aws,postgres]" && \
     /opt/remediator/bin/python -m pip uninstall -y pip setuptools
 
 FROM python:3.11-slim

@@ -166,8 +166,8 @@ def test_replicas_have_names_of_their_own_and_are_spread_and_drained_one_at_a_ti
     assert all(one == {"matchLabels": labels} for one in chosen)
 
 
-def test_the_image_can_speak_with_postgresql() -> None:
-    assert '"remediator[postgres]"' in (ROOT / "Dockerfile").read_text()
+def test_the_image_can_speak_with_postgresql_and_aws() -> None:
+    assert '"remediator[aws,postgres]"' in (ROOT / "Dockerfile").read_text()
 
 
 def test_it_is_asked_where_it_answers() -> None:
