@@ -46,7 +46,11 @@ class HealthCheckHealthy:
 
 
 async def health(api: AwsApi, check: str) -> Look:
-    """What is checked, as its checkers see it now. Never raises for what could not be read."""
+    """What is checked, as its checkers see it now. Unknown for a kind of check that has none.
+
+    Raises:
+        FactsMissingError: it is not there, or could not be read.
+    """
     try:
         found = await health_checks.health_check(api, check)
         if found.type not in health_checks.ASKS_AN_ENDPOINT:
@@ -54,8 +58,8 @@ async def health(api: AwsApi, check: str) -> Look:
                 Answer.UNKNOWN, f"health check {check} is of type {found.type}, which has no checkers to be asked"
             )
         observations = await health_checks.observations(api, check)
-    except (TargetNotFoundError, FactsMissingError) as error:
-        return Look(Answer.UNKNOWN, str(error))
+    except TargetNotFoundError as error:
+        raise FactsMissingError(f"there is no such health check: {error}") from None
     fresh = [one for one in observations if one.at is not None and api.now() - one.at <= _FRESH]
     if not fresh:
         return Look(Answer.UNKNOWN, f"no checker of {check} has seen anything in the last minutes")

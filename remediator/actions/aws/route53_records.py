@@ -95,17 +95,24 @@ async def landed(ctx: ActionContext, plan: Plan, intent_id: str) -> Look:
 
 
 async def verify(ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
-    """Do all name servers have it? Without the change's id (its answer was lost) that cannot be asked, only what is to be served."""
+    """Do all name servers have it? Where that cannot be asked (the answer with the change's id was lost, GetChange is not permitted),
+    only what is to be served is seen; ``dns_answers`` asks the servers themselves."""
     change = applied.facts.get("change") if applied is not None else None
-    try:
-        if change is not None:
+    unasked = ""
+    if change is not None:
+        try:
             done = await route53.is_in_sync(ctx.aws, str(change))
             return Look(answer_of(done), f"change {change} is {'in sync' if done else 'pending'}")
+        except (TargetNotFoundError, FactsMissingError) as error:
+            unasked = f"; whether the name servers have it could not be asked: {error}"
+    try:
         found = await route53.records(ctx.aws, plan.target)
     except (TargetNotFoundError, FactsMissingError) as error:
         return Look(Answer.UNKNOWN, str(error))
     there = all(_found(found.documents, _identifier(one)) == one for one in plan.memory["written"])
-    return Look(answer_of(there), f"{found.name} {found.type} is {'as' if there else 'not as'} it was to be written")
+    return Look(
+        answer_of(there), f"{found.name} {found.type} is {'as' if there else 'not as'} it was to be written{unasked}"
+    )
 
 
 async def undo_plan(ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:

@@ -34,6 +34,13 @@ class ArcZonalShift(Service):
         self.unmanaged: set[str] = set()
         self.autoshifted: dict[str, str] = {}
 
+    def put(self, arn: str, away_from: str, *, hours: int = 1) -> Shift:
+        """As somebody else would start it."""
+        now = self.cloud.now()
+        made = Shift(self.cloud.new_id("shift-"), arn, away_from, now, now + timedelta(hours=hours), "by hand")
+        self.shifts.append(made)
+        return made
+
     def active(self, arn: str) -> list[Shift]:
         return [one for one in self._kept() if one.arn == arn and one.status == "ACTIVE"]
 

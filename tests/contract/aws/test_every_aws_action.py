@@ -12,14 +12,24 @@ from remediator.clients.permissions import IamPermission
 from remediator.errors import FactsMissingError
 from remediator.runs.cursor import Cursor, Outcome, Phase
 from remediator.runs.plan import Fidelity
+from remediator.sandbox.aws.models import iam_action
 from tests.contract.aws.case import AwsCase, Refusal
 from tests.contract.aws.cases.every import AWS_CASES
 from tests.contract.aws.doing_aws import DoingAws
 from tests.support.aws_stage import AwsStage
 
 every_case = pytest.mark.parametrize("case", AWS_CASES, ids=lambda case: case.id)
-LOST = ("drop", "reset", "lose_answer", "status 500")
-"""What leaves it unknown whether the write was done. Only with the third it was."""
+FIRST_OF_ITS_SERVICE = {case.write[0]: case for case in reversed(AWS_CASES)}.values()
+LOST = [
+    *((kind, case) for kind in ("drop", "lose_answer") for case in AWS_CASES),
+    *((kind, case) for kind in ("reset", "status 500") for case in FIRST_OF_ITS_SERVICE),
+]
+"""What leaves it unknown whether the write was done. Only with `lose_answer` it was. What differs by protocol alone: once for each."""
+AT_THE_DOOR = [*(("throttled", case) for case in AWS_CASES), *(("expired", case) for case in FIRST_OF_ITS_SERVICE)]
+
+
+def named(play: tuple[str, AwsCase]) -> str:
+    return f"{play[1].id}-{play[0].replace(' ', '-')}"
 
 
 class Crash(BaseException):
@@ -115,10 +125,13 @@ async def test_a_permission_that_is_missing_is_named(aws_stage: AwsStage, case: 
         if not isinstance(left_out, IamPermission) or left_out.action in case.extra:
             continue
         rest = tuple(one for one in rights if one != left_out)
+        if any(isinstance(one, IamPermission) and one.action == left_out.action for one in rest):
+            continue  # the same action on another resource: this AWS looks at actions alone
         doing = await DoingAws.case(aws_stage, case, target, rights=rest, simulation=False)
         told = " ".join(await _all_methods(doing, case)).lower().replace("_", "")
         assert left_out.action.lower() in told or "missing permission" in told, (left_out, told)
-        assert case.changes(aws_stage) in ((0, case.times) if not left_out.writes else (0,))
+        is_the_write = left_out.action == iam_action(*case.write)
+        assert case.changes(aws_stage) in ((0,) if is_the_write else (0, case.times))
         if case.changes(aws_stage):
             break
 
@@ -166,9 +179,9 @@ async def test_a_write_that_is_denied_ends_it(aws_stage: AwsStage, case: AwsCase
     assert case.changes(aws_stage) == 0 and len(aws_stage.aws.writes) == 1
 
 
-@every_case
-@pytest.mark.parametrize("kind", ["throttled", "expired"])
-async def test_a_write_turned_away_at_the_door_is_tried_again(aws_stage: AwsStage, case: AwsCase, kind: str) -> None:
+@pytest.mark.parametrize("play", AT_THE_DOOR, ids=named)
+async def test_a_write_turned_away_at_the_door_is_tried_again(aws_stage: AwsStage, play: tuple[str, AwsCase]) -> None:
+    kind, case = play
     target = await case.prepare(aws_stage)
     doing = await DoingAws.case(aws_stage, case, target)
     fault = aws_stage.aws.fault(*case.write, kind)
@@ -180,9 +193,9 @@ async def test_a_write_turned_away_at_the_door_is_tried_again(aws_stage: AwsStag
     assert len(aws_stage.aws.writes) == case.times + 1
 
 
-@every_case
-@pytest.mark.parametrize("kind", LOST)
-async def test_a_lost_write_is_looked_for_and_done_at_most_once(aws_stage: AwsStage, case: AwsCase, kind: str) -> None:
+@pytest.mark.parametrize("play", LOST, ids=named)
+async def test_a_lost_write_is_looked_for_and_done_at_most_once(aws_stage: AwsStage, play: tuple[str, AwsCase]) -> None:
+    kind, case = play
     target = await case.prepare(aws_stage)
     doing = await DoingAws.case(aws_stage, case, target)
     fault = aws_stage.aws.fault(*case.write, kind)
