@@ -37,7 +37,9 @@ _PAGES: Final = 50
 _WOULD_HAVE: Final = "DryRunOperation"
 _MAKING_S: Final = 60.0
 """Of a client: models are read from files, and a metadata service is asked for credentials that may never answer."""
-_VALUE: Final = re.compile(r"(?s)value: .*?(?=, (?:type|valid)|\n|$)")
+_WRONG: Final = re.compile(
+    r"(?m)^(?:Invalid [a-z ]+ for parameter [\w.\[\]]+|(?:Missing required|Unknown) parameter in [\w.\[\]]+: \"?\w+)"
+)
 _Use = Literal["read", "write"]
 _Refused = Callable[[str, int, str, str], StepError]
 _Failed = Callable[[str, str, bool], StepError]
@@ -201,8 +203,8 @@ class AwsApi:
 
 
 def _without_values(report: str) -> str:
-    """Which parameter is wrong and why: its value may be a key or a command's secret."""
-    return _VALUE.sub("value: <not shown>", report)[:400]
+    """Which parameters are wrong: the report quotes their values, and one may be a key or a command's secret."""
+    return "; ".join(_WRONG.findall(report))[:400] or "the parameters are not valid"
 
 
 def _listed(value: Any) -> list[Any]:
