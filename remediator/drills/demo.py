@@ -1,4 +1,4 @@
-"""``remediator demo``: four scenes in a simulated world, then a service that is left running to play with."""
+"""``remediator demo``: scenes in a simulated world, then a service that is left running to play with."""
 
 import shutil
 import sys
@@ -20,7 +20,7 @@ def play(*, once: bool, port: int | None = None, out: Console | None = None) -> 
     with Timeline(out or _console()) as timeline:
         timeline.title(
             "remediator demo",
-            "A simulated Kubernetes cluster, Alertmanager, Prometheus and PagerDuty on this machine, and a live remediator that "
+            "A simulated Kubernetes cluster, AWS, Alertmanager, Prometheus and PagerDuty on this machine, and a live remediator that "
             "refuses any address that is not loopback. Every line is read from its store or from the cluster; times are UTC.",
         )
         timeline.waiting("starting ...")

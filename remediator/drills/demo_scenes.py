@@ -1,17 +1,17 @@
-"""The four scenes. Each makes something happen in the simulated world, waits for the service, and checks world, store and pager."""
+"""The scenes. Each makes something happen in the simulated world, waits for the service, and checks world, store and pager."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from remediator.drills.demo_stage import NAMESPACE, NotAsToldError, Stage
+from remediator.drills.demo_stage import DATABASE, NAMESPACE, NotAsToldError, Stage, with_aws
 from remediator.drills.demo_story import Narrator
 from remediator.sandbox import workloads
 from remediator.sandbox.pagerduty import Incident
 from remediator.store.incidents import IncidentRow
 from remediator.store.runs import RunRow
 
-SCENES = 4
+SCENES = 5 if with_aws() else 4
 
 
 async def set_the_stage(stage: Stage) -> None:
@@ -35,10 +35,22 @@ async def set_the_stage(stage: Stage) -> None:
             },
             for_s=0.5,
         )
+    if with_aws():
+        database = stage.world.aws.rds.put(DATABASE)
+        stage.world.alert_when(
+            lambda: not database.reachable,
+            "DatabaseConnectionFailure",
+            {"dbinstance_identifier": DATABASE, "severity": "critical"},
+            {
+                "summary": f"{DATABASE}: no client gets through",
+                "runbook_url": "https://runbooks.example/database-failover",
+            },
+            for_s=0.5,
+        )
 
 
 async def play_all(stage: Stage, narrator: Narrator) -> None:
-    """All four, in order.
+    """All of them, in order.
 
     Raises:
         NotAsToldError: a step did not go as told; nothing after it is played.
@@ -47,6 +59,10 @@ async def play_all(stage: Stage, narrator: Narrator) -> None:
     await cooldown(stage, narrator)
     page = await never_ready(stage, narrator)
     await duplicate(stage, narrator, page)
+    if with_aws():
+        await failover(stage, narrator)
+    else:
+        stage.timeline.say("A scene about a database at AWS is left out: it needs remediator[aws].", style="dim")
 
 
 async def crash_loop(stage: Stage, narrator: Narrator) -> None:
@@ -165,6 +181,40 @@ async def duplicate(stage: Stage, narrator: Narrator, page: Incident) -> None:
     stage.check("and it is the same one", page.id, stage.world.pagerduty.open()[0].id)
 
 
+async def failover(stage: Stage, narrator: Narrator) -> None:
+    """A database's primary is in trouble; a person reads the plan and lets it fail over."""
+    stage.timeline.scene(
+        5,
+        SCENES,
+        "A database at AWS cannot be reached; a person lets it fail over",
+        f"The host of {DATABASE}, an RDS instance with a standby in another zone, is in trouble, and RDS has not noticed.",
+    )
+    rds = stage.world.aws.rds
+    before = rds.instances[DATABASE].zone
+    rds.break_host(DATABASE)
+
+    async def waits() -> RunRow | None:
+        return next((run for run in await stage.runs_of(DATABASE) if run.state == "approval"), None)
+
+    run = await stage.until("a plan waits for a yes", "a run that waits for approval", waits)
+    await narrator.catch_up()
+    stage.check("nothing is sent before somebody says yes", [], stage.world.aws.writes)
+    plan = await stage.approve(run.id)
+    stage.timeline.happened(stage.clock.now(), "person", f"remediator approve {run.id} --plan {plan}")
+    run = await _end_of_run(stage, DATABASE)
+    await narrator.catch_up()
+    await _outcome(
+        stage, run, "verified", "the failover is verified: another zone writes, it is available, and the alert is over"
+    )
+    incident = await _closed(stage, DATABASE)
+    await narrator.catch_up()
+    sent = [(one.service, one.operation) for one in stage.world.aws.writes]
+    stage.check("one request changed something at AWS", [("rds", "RebootDBInstance")], sent)
+    stage.check("failed over exactly once", 1, rds.instances[DATABASE].failovers)
+    stage.check(f"it no longer writes in {before}", True, rds.instances[DATABASE].zone != before)
+    stage.check("the incident is closed", "closed", incident.state)
+
+
 def show_page(stage: Stage, page: Incident) -> None:
     """The page as the engineer sees it."""
     sections = [
@@ -184,7 +234,7 @@ async def _denial(stage: Stage, name: str) -> Mapping[str, Any] | None:
 
 async def _end_of_run(stage: Stage, name: str) -> RunRow:
     return await stage.until(
-        f"remediator deals with {NAMESPACE}/{name}",
+        f"remediator deals with {_known_as(name)}",
         "a run that ends",
         lambda: stage.ended_run_of(name),
         within_s=40.0,
@@ -196,7 +246,11 @@ async def _closed(stage: Stage, name: str) -> IncidentRow:
         found = await stage.incident_of(name)
         return found if found is not None and found.state == "closed" else None
 
-    return await stage.until(f"{NAMESPACE}/{name} is over", "its incident closes", closed)
+    return await stage.until(f"{_known_as(name)} is over", "its incident closes", closed)
+
+
+def _known_as(name: str) -> str:
+    return name if name == DATABASE else f"{NAMESPACE}/{name}"
 
 
 async def _outcome(stage: Stage, run: RunRow, expected: str, told: str) -> None:

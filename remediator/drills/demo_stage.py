@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ from remediator.store.incidents import IncidentRow, Story
 from remediator.store.runs import RunRow
 
 CLUSTER, NAMESPACE = "sandbox", "shop"
+DATABASE = "orders"
+"""An instance of RDS in the simulated AWS."""
 _LOOK_EVERY_S = 0.05
 
 _T = TypeVar("_T")
@@ -59,6 +62,11 @@ def new_world() -> World:
     return World(route=route, timings=Timings(pod_start=0.7))
 
 
+def with_aws() -> bool:
+    """Is the extra `aws` installed? Without it the scene in AWS is left out."""
+    return find_spec("aioboto3") is not None
+
+
 def settings_for(world: World, directory: Path, port: int, throwaway: Secrets) -> Settings:
     """Live, against the sandbox only: the client refuses any address that is not loopback.
 
@@ -74,7 +82,7 @@ def settings_for(world: World, directory: Path, port: int, throwaway: Secrets) -
         files[name] = directory / f"{name}.token"
         files[name].touch(mode=0o600)
         files[name].write_text(f"{getattr(throwaway, name)}\n")
-    document = {
+    document: dict[str, Any] = {
         "mode": "live",
         "listen": {"host": "127.0.0.1", "port": port},
         "external_url": f"http://127.0.0.1:{port}",
@@ -101,9 +109,27 @@ def settings_for(world: World, directory: Path, port: int, throwaway: Secrets) -
         "escalation": {"watchdog": None},
         "timings": {"settle": "2s", "start_hold": "0s", "request": "2s", "look": "500ms", "shutdown": "5s"},
     }
+    if with_aws():
+        document["accounts"] = {"sandbox": _account(world, directory)}
+        document["sources"]["alertmanager"] |= {"account": "sandbox", "region": world.aws.region}
     path = directory / "remediator.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return load_settings(path, {})
+
+
+def _account(world: World, directory: Path) -> dict[str, Any]:
+    credentials = directory / "aws.credentials"
+    credentials.touch(mode=0o600)
+    credentials.write_text("[sandbox]\naws_access_key_id = AKIASANDBOX\naws_secret_access_key = sandbox\n")
+    return {
+        "id": world.aws.account,
+        "regions": [world.aws.region],
+        "profile": "sandbox",
+        "credentials_file": str(credentials),
+        "targets": [f"rds-instance/{DATABASE}"],
+        "endpoint_url": world.aws_url,
+        "loopback_only": True,
+    }
 
 
 class Stage:
@@ -153,16 +179,22 @@ class Stage:
         async with self.app.store.read() as connection:
             return await incidents.listing(connection)
 
+    def target(self, name: str) -> str:
+        """A deployment in the demo's namespace, or the database."""
+        if name == DATABASE:
+            return f"aws/{self.world.aws.account}/{self.world.aws.region}/rds-instance/{name}"
+        return f"kubernetes/{CLUSTER}/{NAMESPACE}/deployment/{name}"
+
     async def incident_of(self, name: str) -> IncidentRow | None:
-        """The newest incident of a deployment in the demo's namespace."""
-        target = f"kubernetes/{CLUSTER}/{NAMESPACE}/deployment/{name}"
+        """The newest incident of a deployment or of the database."""
+        target = self.target(name)
         async with self.app.store.read() as connection:
             found = await incidents.listing(connection, target=target, limit=1)
         return found[0] if found else None
 
     async def runs_of(self, name: str) -> list[RunRow]:
         """Newest first."""
-        target = f"kubernetes/{CLUSTER}/{NAMESPACE}/deployment/{name}"
+        target = self.target(name)
         async with self.app.store.read() as connection:
             return await runs.listing(connection, target=target)
 
@@ -214,6 +246,22 @@ class Stage:
             if answer.status != 200:
                 raise NotAsToldError("the webhook is taken", "200", f"{answer.status} {text[:200]}")
             return dict(json.loads(text))
+
+    async def approve(self, run_id: str) -> str:
+        """Say yes to the plan that a run waits with, as `remediator approve` does; the plan's hash.
+
+        Raises:
+            NotAsToldError: it was not answered with 200.
+        """
+        url = f"{self.app.url}/api/v1/runs/{run_id}"
+        headers = {"Authorization": f"Bearer {self.throwaway.api}"}
+        async with self.session.get(url, headers=headers) as answer:
+            plan = str((await answer.json())["approval"]["plan_hash"])
+        order = {"plan": plan, "reason": "the primary's host is in trouble"}
+        async with self.session.post(f"{url}/approve", json=order, headers=headers) as answer:
+            if answer.status != 200:
+                raise NotAsToldError("the yes is taken", "200", f"{answer.status} {(await answer.text())[:200]}")
+        return plan
 
     def sick(self, name: str) -> bool:
         """Whether a deployment crash-loops or has too few pods; what the demo's alerts go by. KeyError if there is none."""

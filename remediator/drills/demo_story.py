@@ -155,7 +155,9 @@ def told(event: Mapping[str, Any], story: Story, settle: timedelta) -> list[Line
         case "step_begun":
             text = f"{text.removeprefix('apply: ')}; written down before it is sent"
         case "step_done":
-            text = "done: the API server took the change"
+            text = (
+                f"done: {'AWS' if str(story.incident.target).startswith('aws/') else 'the API server'} took the change"
+            )
         case "looked":
             answer, _, seen = text.removeprefix("looked: ").partition(": ")
             before = [

@@ -94,9 +94,10 @@ def demo(directory: Path, *options: str, before: str = "") -> Iterator[Demo]:
 def test_every_scene_goes_as_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
     begun = time.monotonic()
     with demo(tmp_path, "--once") as shown:
-        first = shown.until("== 2/4")
-        second = shown.until("== 3/4")
-        third = shown.until("== 4/4")
+        first = shown.until("== 2/5")
+        second = shown.until("== 3/5")
+        third = shown.until("== 4/5")
+        shown.until("== 5/5")
         assert shown.end() == 0, shown.text
     assert time.monotonic() - begun < LONGEST_S
     _in_order(
@@ -121,8 +122,18 @@ def test_every_scene_goes_as_told_and_nothing_is_left_behind(tmp_path: Path) -> 
         "tried:",
         "kubernetes.rollout_restart: restart the 3 pods of deployment shop/payments: done",
     )
+    _in_order(
+        shown.lines,
+        "database-failover: ",
+        "fail rds-instance orders over",
+        "nothing is sent before somebody says yes",
+        "remediator approve run_",
+        "done: AWS took the change",
+        "database-failover ended verified",
+        "failed over exactly once",
+    )
     assert re.search(r"new 0, repeats 1.*runs: 2 before, 2 after.*pages: 1 before, 1 after", shown.text, re.DOTALL)
-    assert "All 4 scenes went as told" in shown.text
+    assert "All 5 scenes went as told" in shown.text
     assert "\x1b" not in shown.text  # plain lines where there is no terminal
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +143,7 @@ def test_a_restart_that_never_cures_ends_it_with_what_was_expected_and_what_was_
         assert shown.end(within_s=2 * LONGEST_S) == 1, shown.text
     assert re.search(r"expected\s+the run ends verified", shown.text), shown.text
     assert re.search(r"seen\s+it ended refuted", shown.text), shown.text
-    assert "2/4" not in shown.text
+    assert "2/5" not in shown.text
     [kept] = tmp_path.iterdir()
     assert str(kept / "service.log") in shown.text
     assert '"event":"run_ended"' in (kept / "service.log").read_text()
