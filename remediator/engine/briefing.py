@@ -1,6 +1,6 @@
 """From an incident's rows to what a page says of it (``escalation.situation``)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +58,7 @@ def _answers(story: Story) -> tuple[AnswerLine, ...]:
 def _answer(row: Mapping[str, Any]) -> AnswerLine:
     notes = [reason["text"] for reason in row["reasons"] if reason["code"] == "note"]
     denials = [_denial(reason) for reason in row["reasons"] if reason["code"] != "note"]
+    notes += [f"asked: {asked}" for reason in row["reasons"] for asked in _asked(reason)]
     return AnswerLine(row["playbook"], row["verdict"], row["kind"], tuple(denials), tuple(notes), _plan(row["plan"]))
 
 
@@ -65,6 +66,14 @@ def _denial(reason: Mapping[str, Any]) -> str:
     earliest = reason.get("earliest")
     until = f" (until {datetime.fromisoformat(earliest):%H:%M:%S}Z at least)" if earliest else ""
     return f"{reason['text']}{until}"
+
+
+def _asked(reason: Mapping[str, Any]) -> Sequence[str]:
+    """What was seen where no remedy applies: what hinders a remedy is often what a person has to see to."""
+    if reason["code"] not in ("no_remedy", "no_remedy_known"):
+        return ()
+    asked: Sequence[str] = (reason.get("values") or {}).get("asked") or ()
+    return asked
 
 
 def _plan(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
