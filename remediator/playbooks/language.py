@@ -161,7 +161,6 @@ ACTIONS = BUILT_ACTIONS | {
     "evidence.kubernetes_top",
     "evidence.postgres_statements",
     "evidence.redis_info",
-    "evidence.s3_reachable",
 }
 
 CONDITIONS = BUILT_CONDITIONS | {
