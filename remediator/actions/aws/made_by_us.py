@@ -13,13 +13,17 @@ _LONGEST: Final = 63
 SHOWN: Final = "<name derived from the intent>"
 
 
-def derived_name(of: str, intent_id: str, *, longest: int = _LONGEST) -> str:
+def derived_name(of: str, intent_id: str) -> str:
     """As RDS takes it: lower-case letters, digits and single hyphens, a letter first, no hyphen last."""
-    end = intent_id.rpartition("_")[2][-_KEPT:]
-    head = _NOT_ALLOWED.sub("-", of.lower()).strip("-")
-    if not head[:1].isalpha():
-        head = f"db-{head}"
-    return f"{head[: longest - len(end) - 1].strip('-')}-{end}"
+    return head(of) + intent_id.rpartition("_")[2][-_KEPT:]
+
+
+def head(of: str) -> str:
+    """How the names of all begin that are made of this one."""
+    allowed = _NOT_ALLOWED.sub("-", of.lower()).strip("-")
+    if not allowed[:1].isalpha():
+        allowed = f"db-{allowed}"
+    return f"{allowed[: _LONGEST - _KEPT - 1].strip('-')}-"
 
 
 def tags(intent_id: str) -> dict[str, str]:

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field, field_validator
 
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.made_by_us import SHOWN, derived_name, tags
+from remediator.actions.aws.made_by_us import SHOWN, derived_name, head, tags
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.aws.errors import AwsRefusedError
-from remediator.clients.aws.rds import INTENT_TAG, READ_INSTANCES, DbInstance, is_stuck, read_instance
+from remediator.clients.aws.rds import INTENT_TAG, READ_INSTANCES, DbInstance, instances_made, is_stuck, read_instance
 from remediator.clients.aws.rds_snapshots import DbSnapshot, permission_to_read, snapshots_of
 from remediator.clients.permissions import IamPermission
 from remediator.conditions.base import Look
@@ -103,7 +103,7 @@ class RdsRestore:
             fidelity=await fidelity_of(ctx, target, _writes(params.source)),
             summary=f"restore DB instance {target.short} into a new one, {as_it_was}; the old one stays as it is",
             params=params.model_dump(mode="json"),
-            memory={"address": found.address},
+            memory={"ours": [one.name for one in await instances_made(ctx.aws)]},
         )
 
     async def apply(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
@@ -144,15 +144,18 @@ class RdsRestore:
         return Look(Answer.UNKNOWN, f"{found}: it has not our mark")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
-        new = plan.params["name"] if applied is None else applied.facts.get("name", plan.params["name"])
-        if new is None:
-            return Look(Answer.UNKNOWN, "the name of the new DB instance is not known any more")
+        name = plan.params["name"] if applied is None else applied.facts.get("name", plan.params["name"])
         try:
-            found = await _named(ctx.aws, str(new))
+            made = [one for one in await instances_made(ctx.aws) if one.name not in plan.memory["ours"]]
         except FactsMissingError as error:
             return Look(Answer.UNKNOWN, str(error))
-        if found is None:
-            return Look(Answer.NO, f"there is no DB instance {new}")
+        # After a lost answer the name is not known here; that begins as the old one's does, and was not there before.
+        ours = [
+            one for one in made if name == one.name or (name is None and one.name.startswith(head(plan.target.name)))
+        ]
+        if len(ours) != 1:
+            return Look(Answer.UNKNOWN, f"{len(ours)} DB instances could be the one that was restored")
+        found = ours[0]
         if is_stuck(found.status):
             return Look(Answer.UNKNOWN, f"{found}: it will not become available by itself")
         return Look(Answer.of(found.available), f"{found} at {found.address or 'no address yet'}")

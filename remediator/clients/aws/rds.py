@@ -140,6 +140,13 @@ async def read_cluster(api: AwsApi, name: str) -> DbCluster:
     return understood(f"DB cluster {name}", lambda: _cluster(found[0], [_instance(one) for one in members]))
 
 
+async def instances_made(api: AwsApi) -> tuple[DbInstance, ...]:
+    """Every instance of the region that a step of ours has made, by name. Raises FactsMissingError."""
+    listed = await api.pages(SERVICE, "describe_db_instances", "DBInstances")
+    found = understood("DB instances", lambda: [_instance(one) for one in listed if INTENT_TAG in tags_of(one)])
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
 async def instance_exists(api: AwsApi, target: Target) -> None:
     """Raises TargetNotFoundError or FactsMissingError."""
     await read_instance(api, target.name)

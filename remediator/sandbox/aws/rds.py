@@ -100,6 +100,14 @@ class Rds(Service):
             other.source = clusters[0].arn
         return made
 
+    def back_up(self, of: Instance, *, at: datetime, name: str = "") -> Snapshot:
+        """An automated snapshot that is there already."""
+        made = Snapshot(
+            name or f"rds:{of.name}-{at:%Y-%m-%d-%H-%M}", of.name, False, of.region, at, "available", True, 100
+        )
+        self.snapshots[made.name] = made
+        return made
+
     def break_host(self, name: str) -> None:
         """The host of an instance, or of a cluster's writer, is in trouble: clients do not get through, and RDS notices nothing."""
         found = self.instances[self.clusters[name].writer if name in self.clusters else name]
@@ -478,10 +486,3 @@ def _tags(call: Call) -> dict[str, str]:
 
 def _status(found: Instance, status: str) -> None:
     found.status = status
-
-
-def backup(rds: Rds, of: Instance, *, at: datetime, name: str = "") -> Snapshot:
-    """An automated snapshot that is there already."""
-    made = Snapshot(name or f"rds:{of.name}", of.name, False, of.region, at, "available", True, 100)
-    rds.snapshots[made.name] = made
-    return made

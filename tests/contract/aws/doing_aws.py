@@ -39,6 +39,7 @@ class DoingAws:
         stage: AwsStage,
         name: str,
         target: Target,
+        /,
         *,
         rights: tuple[Right, ...] | None = None,
         dry_run: bool = False,

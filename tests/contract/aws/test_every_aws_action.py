@@ -125,6 +125,8 @@ async def test_a_permission_that_is_missing_is_named(aws_stage: AwsStage, case: 
         if not isinstance(left_out, IamPermission) or left_out.action in case.extra:
             continue
         rest = tuple(one for one in rights if one != left_out)
+        if left_out.action in {one.action for one in rest if isinstance(one, IamPermission)}:
+            continue  # the same on another resource: this AWS grants actions
         if any(isinstance(one, IamPermission) and one.action == left_out.action for one in rest):
             continue  # the same action on another resource: this AWS looks at actions alone
         doing = await DoingAws.case(aws_stage, case, target, rights=rest, simulation=False)
