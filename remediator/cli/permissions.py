@@ -1,4 +1,4 @@
-"""``remediator permissions``: what the playbooks need of Kubernetes."""
+"""``remediator permissions``: what the playbooks need of Kubernetes and of AWS."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ def permissions(
         Path | None, typer.Argument(help="directory of playbooks, or one file; by default the one that settings name")
     ] = None,
     rbac: Annotated[bool, typer.Option("--rbac", help="as manifests for kubectl apply")] = False,
+    iam: Annotated[bool, typer.Option("--iam", help="as a policy of AWS IAM")] = False,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", help="instead of those that settings list; may be given several times"),
@@ -35,17 +36,32 @@ def permissions(
     account: Annotated[str, typer.Option("--service-account", help="whom remediator runs as")] = "remediator",
     role_name: Annotated[
         str | None,
-        typer.Option("--role-name", help="for roles beside others of the same account, which is then not printed"),
+        typer.Option(
+            "--role-name",
+            help="for roles beside others of the same account, which is then not printed; with --iam: the role at AWS",
+        ),
+    ] = None,
+    aws_account: Annotated[
+        str | None,
+        typer.Option("--account", help="only for this AWS account: a name that settings list, or twelve digits"),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="with --account: instead of its regions in settings; may be given several times"),
     ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Print the least permissions that these playbooks need in the namespaces that settings allow; with --rbac as manifests.
+    """Print the least permissions that these playbooks need where settings let them act; with --rbac as manifests, with --iam as a
+    policy.
 
-    Example: remediator permissions playbooks --rbac --namespace shop > rbac.yaml
+    Examples: remediator permissions playbooks --rbac --namespace shop > rbac.yaml
+    remediator permissions playbooks --iam --account 111122223333 --region eu-central-1 > policy.json
     """
     import os
 
+    from remediator.cli.permissions_iam import accounts, as_plain, print_policy
+    from remediator.engine.iam_needs import iam_needs
     from remediator.engine.needs import needs, needs_of_watcher
     from remediator.engine.rbac import manifests
     from remediator.errors import RemediatorError
@@ -56,11 +72,18 @@ def permissions(
         loaded = load(path or settings.playbooks, settings)
     except RemediatorError as error:
         fail_each(error)
-    chosen = _clusters(settings, cluster, namespace or [], nodes=nodes)
+    if rbac and iam:
+        fail("--rbac and --iam are two documents: print one at a time", 2)
+    known = accounts(settings, aws_account, region or [])
+    of_aws = [one for one in iam_needs(loaded.playbooks, known) if not (read_only and one.to_act)]
+    if iam:
+        print_policy(of_aws, known, role=role_name or account)
+        return
+    chosen = _clusters(settings, cluster, namespace or [], nodes=nodes, needed=rbac or not known)
     found = (*needs(loaded.playbooks, chosen), *needs_of_watcher(settings.certificates, chosen))
     wanted = [one for one in found if not (read_only and one.to_act)]
     if not rbac:
-        _list(wanted, output)
+        _list([*map(_json, wanted), *map(as_plain, of_aws)], [*map(str, wanted), *map(str, of_aws)], output)
         return
     if len(chosen) > 1:
         fail(f"manifests are for one cluster: choose it by --cluster; settings list {', '.join(sorted(chosen))}", 2)
@@ -69,7 +92,7 @@ def permissions(
 
 
 def _clusters(
-    settings: "Settings", named: str | None, namespaces: list[str], *, nodes: bool
+    settings: "Settings", named: str | None, namespaces: list[str], *, nodes: bool, needed: bool
 ) -> "Mapping[str, Cluster]":
     from pydantic import ValidationError
 
@@ -89,17 +112,17 @@ def _clusters(
         return dict.fromkeys(chosen or {named or "kubernetes": given}, given)
     if nodes:
         fail("--nodes goes with --namespace; without it settings say (clusters.<name>.nodes)", 2)
-    if not any(one.namespaces or one.nodes for one in chosen.values()):
+    if needed and not any(one.namespaces or one.nodes for one in chosen.values()):
         fail("settings let nothing be changed: give --namespace, or --config with clusters.<name>.namespaces", 2)
     return chosen
 
 
-def _list(wanted: "list[Need]", output: Output) -> None:
+def _list(documents: list[dict[str, Any]], told: list[str], output: Output) -> None:
     if output is Output.JSON:
-        as_json([_json(one) for one in wanted])
+        as_json(documents)
         return
-    for one in wanted:
-        line(str(one))
+    for one in told:
+        line(one)
 
 
 def _print(made: "list[Manifest]", output: Output) -> None:
