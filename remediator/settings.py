@@ -239,8 +239,8 @@ class CertificateSettings(_Settings):
     def _check(self) -> Self:
         if not timedelta(0) < self.urgent_within < self.warn_within:
             raise ValueError("urgent_within must be above 0 and below warn_within")
-        if not timedelta(seconds=10) <= self.every <= timedelta(minutes=4):
-            raise ValueError("every must be from 10s to 4m")
+        if not timedelta(seconds=1) <= self.every <= timedelta(minutes=4):
+            raise ValueError("every must be from 1s to 4m")
         return self
 
 

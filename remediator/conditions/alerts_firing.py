@@ -43,7 +43,10 @@ class Params(ConditionParams):
 
 
 class AlertsFiring:
-    """Asks the Alertmanagers of the alert's own source. Silenced and inhibited alerts fire, too; ended ones are not in their lists."""
+    """Asks the Alertmanagers of the alert's own source; for an alert that remediator raised itself, those of the same cluster.
+
+    Silenced and inhibited alerts fire, too; ended ones are not in their lists.
+    """
 
     name: ClassVar[str] = "alerts_firing"
     params: ClassVar[type[ConditionParams]] = Params
@@ -54,7 +57,8 @@ class AlertsFiring:
 
     async def look(self, world: World, target: Target, params: Any, known: Known) -> Look:
         del target
-        if world.alertmanager is None:
+        alertmanager = world.alertmanager or world.nearby
+        if alertmanager is None:
             return Look(Answer.UNKNOWN, "no Alertmanager is configured for the alert's source (alertmanager.urls)")
         lacking = [name for name in params.same if not known.labels.get(name)]
         if lacking:
@@ -62,7 +66,7 @@ class AlertsFiring:
         wanted = [str(one) for one in MatcherSet.parse(params.match).matchers]
         wanted += [matcher_text(name, known.labels[name]) for name in params.same]
         try:
-            listing = await world.alertmanager.listing(wanted)
+            listing = await alertmanager.listing(wanted)
         except FactsMissingError as error:
             return Look(Answer.UNKNOWN, str(error))
         found = listing.alerts

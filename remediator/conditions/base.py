@@ -87,6 +87,9 @@ class World:
     http: "HttpProbe | None" = None
     tls: "TlsProbe | None" = None
     account: AwsApi | None = None
+    nearby: AlertmanagerPeers | None = None
+    """The Alertmanager that is told of this place, for alerts that remediator itself raised and that no Alertmanager knows. Only what
+    else fires may be asked of it."""
 
     @property
     def kubernetes(self) -> KubernetesClient:

@@ -78,7 +78,15 @@ class Worlds:
             self._http,
             self._tls,
             account or self._aws.get(fixed.account or ""),
+            self._nearby(place) if source in BUILT_IN_SOURCES else None,
         )
+
+    def _nearby(self, place: str) -> AlertmanagerPeers | None:
+        """The one Alertmanager of the sources that lead to this cluster; none where there are several, which might not agree."""
+        found = [
+            peers for name, peers in self._alertmanagers.items() if self._fixed.get(name, Fixed()).cluster == place
+        ]
+        return found[0] if len(found) == 1 else None
 
     def prometheus_of(self, settings: Settings) -> Callable[[str, Mapping[str, str]], PrometheusClient | None]:
         """By an alert's source and labels: the Prometheus that evaluates its rule; None where none is configured."""

@@ -58,7 +58,7 @@ def test_its_alerts_lead_to_the_cluster_that_it_names() -> None:
     [
         {"warn_within": "7d", "urgent_within": "7d"},
         {"every": "5m"},
-        {"every": "1s"},
+        {"every": "100ms"},
         {"endpoints": [{"host": "a b"}]},
         {"endpoints": [{"host": "a/b"}]},
     ],

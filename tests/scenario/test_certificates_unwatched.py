@@ -1,0 +1,83 @@
+"""No alert tells of a certificate that runs out: remediator's own watcher does, and it is renewed, or the renewal proposed."""
+
+from pathlib import Path
+from typing import Any
+
+from remediator import marked_yaml
+from remediator.engine.needs import needs, needs_of_watcher
+from remediator.playbooks.model import Playbook
+from remediator.sandbox.world import World
+from remediator.settings import CertificateSettings, Cluster
+from tests.support import certificates
+from tests.support.emulated_cluster import EmulatedStage
+from tests.support.service import running
+
+RENEW = """
+apiVersion: remediator.dev/v1beta1
+kind: Playbook
+metadata: {name: renew}
+match: [['alertname="CertificateExpiry"', 'kind="certificate"']]
+target: {certificate: {namespace: "{{ labels.namespace }}", name: "{{ labels.name }}"}}
+autonomy: act
+remedies:
+  - name: renew
+    when: [{issuer_ready: {}}]
+    steps: [{certmanager.renew: {}}]
+    verify: {within: 20s, hold: 300ms, all: [{certificate_renewed: {}}]}
+"""
+SHIPPED = (Path(__file__).parents[2] / "playbooks" / "certificate-renew.yaml").read_text()
+
+
+# Longer times than usual: a decision that had to wait for an answer would come again only after a minute.
+WATCHED: dict[str, Any] = {
+    **{"certificates__watch": True, "certificates__every": "1s"},
+    **{"timings__request": "8s", "timings__lease": "20s"},
+}
+
+
+async def least(stage: EmulatedStage, playbook: str) -> dict[str, Any]:
+    """Settings with the permissions that are printed for this playbook and for the watcher, and no other."""
+    clusters = {"sandbox": Cluster(namespaces=("shop",))}
+    wanted = (
+        *needs([Playbook.model_validate(marked_yaml.load(playbook, "playbook").value)], clusters),
+        *needs_of_watcher(CertificateSettings(watch=True), clusters),
+    )
+    return {"clusters__sandbox__kubeconfig": str(await stage.credentials(need.permission for need in wanted))}
+
+
+async def test_the_certificate_is_renewed_and_what_was_raised_is_over(tmp_path: Path) -> None:
+    async with World(speed=4) as world, EmulatedStage("shop", tmp_path, world=world) as stage:
+        await certificates.issuer(stage)
+        await certificates.certificate(stage)
+        async with running(tmp_path, RENEW, world=world, **WATCHED, **await least(stage, RENEW)) as service:
+            [run] = await service.ended()
+            assert run.outcome == "verified", run.reason
+            assert (await stage.get("Certificate", "web"))["status"]["revision"] == 2
+
+            async def closed() -> bool:
+                return [one.state for one in await service.incidents()] == ["closed"]
+
+            await service.until(closed, what="the watcher sees that it was renewed")
+            story = await service.story(run.incident_id)
+            assert [(one.source, one.severity) for one in story.episodes] == [("watcher", "medium")]
+            told = [event["text"] for event in story.timeline]
+            assert "CertificateExpiry closed" in told, told
+            assert world.pagerduty.incidents() == []
+            assert len(await service.runs()) == 1
+
+
+async def test_as_shipped_the_renewal_is_proposed(tmp_path: Path) -> None:
+    """The playbook asks of the cluster's Alertmanager, which knows nothing of this one, whether the authority's limits are reached."""
+    async with World(speed=4) as world, EmulatedStage("shop", tmp_path, world=world) as stage:
+        await certificates.issuer(stage)
+        await certificates.certificate(stage)
+        async with running(tmp_path, SHIPPED, world=world, **WATCHED, **await least(stage, SHIPPED)) as service:
+            [incident] = await service.until(service.incidents, what="an incident")
+
+            async def proposed() -> list[Any]:
+                story = await service.story(incident.id)
+                return [one for one in story.decisions if one["verdict"] == "propose"]
+
+            [made] = await service.until(proposed, what="a proposal")
+            assert "have Issuer ca issue certificate shop/web anew" in made["plan"]["steps"][0]["summary"]
+            assert (await stage.get("Certificate", "web"))["status"]["revision"] == 1
