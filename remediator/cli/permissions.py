@@ -55,8 +55,7 @@ def permissions(
     """Print the least permissions that these playbooks need where settings let them act; with --rbac as manifests, with --iam as a
     policy.
 
-    Examples: remediator permissions playbooks --rbac --namespace shop > rbac.yaml
-    remediator permissions playbooks --iam --account 111122223333 --region eu-central-1 > policy.json
+    Example: remediator permissions playbooks --rbac --namespace shop > rbac.yaml
     """
     import os
 
