@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from remediator.clients.kubernetes.api import KubernetesApi
-from remediator.engine import reach, unclaimed
+from remediator.engine import decider, reach, unclaimed
 from remediator.errors import ConfigError, NotSentError, StoreUnavailableError
 from remediator.sandbox.kubernetes.resources import PODS
 from remediator.sandbox.world import World
@@ -96,8 +96,9 @@ async def verdict(service: Service) -> str | None:
 
 
 async def test_an_alert_is_decided_run_and_verified_once_whichever_replica_it_comes_to(
-    world: World, start: Start
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(decider, "_POLL_S", 600.0)  # so that only the hint can have come over
     first = await start("a")
     second = await start("b")
     assert (set(first.app.duties) >= DUTIES, second.app.duties) == (True, ())
@@ -106,8 +107,7 @@ async def test_an_alert_is_decided_run_and_verified_once_whichever_replica_it_co
     async def decided() -> bool:
         return bool(await first.runs())
 
-    # Well below the slow poll of five seconds: the hint came over.
-    await first.until(decided, within_s=2.0, what="a decision soon after the webhook at the other replica")
+    await first.until(decided, what="a decision after the webhook at the other replica")
     assert await verdict(second) == "verified"
     assert restarts(world) == 1
     await first.alert(down(ends_at=datetime.now(UTC)))
@@ -140,9 +140,7 @@ async def test_the_duties_of_a_replica_that_is_cut_off_are_taken_over_within_its
 ) -> None:
     first, second = await start("a"), await start("b")
     async with cut_off(first.store):
-        await second.until(
-            lambda: set(second.app.duties) >= DUTIES, within_s=2 * LEASE_S, what="the other has the duties"
-        )
+        await second.until(lambda: set(second.app.duties) >= DUTIES, what="the other has the duties")
         assert first.app.duties == (), "it stopped before anybody took over"
         await second.alert(down())
         assert await verdict(second) == "verified"
@@ -159,7 +157,9 @@ async def test_a_clean_stop_hands_over_at_once(world: World, start: Start, tmp_p
     async with running(folder, world=world, replica="a", store__url=database_url, timings__lease="60s") as first:
         second = await start("b", timings__lease="60s")
         assert set(first.app.duties) >= DUTIES
-    await second.until(lambda: set(second.app.duties) >= DUTIES, within_s=3.0, what="the other has the duties")
+    await second.until(
+        lambda: set(second.app.duties) >= DUTIES, what="the other has the duties, long before the lease is over"
+    )
 
 
 async def test_a_run_whose_holder_is_gone_is_taken_over_and_looked_at_not_done_again(
