@@ -92,7 +92,11 @@ def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Per
 def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str, ...]:
     """Namespaces in which such a target may be changed, those of settings at most. Work on a node concerns all of them."""
     if spec.type in AWS_KINDS:
-        return cluster.namespaces  # what is asked of the cluster about it may stand in any of them
+        # What is asked of the cluster about it stands where a step says, or may stand in any of them.
+        said = {
+            step.params["namespace"] for one in playbook.remedies for step in one.steps if "namespace" in step.params
+        }
+        return tuple(one for one in cluster.namespaces if not said or one in said)
     if spec.type == "node":
         return ("",) if cluster.nodes else ()
     named = spec.always("name" if spec.type == "namespace" else "namespace", playbook.vars)

@@ -7,7 +7,8 @@ import pytest
 from remediator.clients.permissions import IamPermission
 from remediator.engine.iam_needs import IamNeed, iam_needs
 from remediator.engine.iam_policy import policy
-from remediator.settings import AwsAccount
+from remediator.engine.needs import needs
+from remediator.settings import AwsAccount, Cluster
 from tests.support.playbooks import playbook, remedy
 
 CERTIFICATE = {"acm_certificate": {"name": "{{ labels.certificate_id }}"}}
@@ -80,6 +81,15 @@ def test_a_need_names_the_action_the_resource_and_the_playbook() -> None:
         "needs route53:GetChange on arn:aws:route53:::change/* (account 111122223333, eu-central-1; "
         "for playbook certificate-renew-acm)"
     )
+
+
+def test_a_secret_that_is_imported_is_read_in_its_own_namespace_only() -> None:
+    steps = [{"aws.acm_reimport": {"namespace": "shop", "secret": "tls"}}]
+    anew = remedy(name="anew", steps=steps, verify={"within": "1h", "hold": "1m", "all": [{"acm_renewed": {}}]})
+    found = needs([restoring(remedies=[anew])], {"prod": Cluster(namespaces=("shop", "pay"))})
+    assert [(one.namespace, one.permission.verb, one.permission.resource) for one in found] == [
+        ("shop", "get", "secrets")
+    ]
 
 
 REBOOT = IamPermission("rds:RebootDBInstance", "arn:{partition}:rds:{region}:{account}:db:{name}", writes=True)

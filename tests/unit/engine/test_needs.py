@@ -82,7 +82,7 @@ def test_events_are_told_where_they_stand_and_a_run_does_without() -> None:
 
 
 def test_a_target_that_is_not_built_is_never_asked_for() -> None:
-    assert not needs([playbook(target={"rds_instance": {"name": "{{ labels.instance }}"}})], SHOP)
+    assert not needs([playbook(target={"ec2_instance_of_node": {"name": "{{ labels.node }}"}})], SHOP)
 
 
 def test_evidence_is_wanted_and_not_required() -> None:
