@@ -11,11 +11,14 @@ from remediator.answers import Answer
 from remediator.clients.kubernetes.cert_manager import MARK
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
-from remediator.errors import OvertakenError
+from remediator.errors import OvertakenError, PermanentError
+from remediator.runs.cursor import Outcome
 from remediator.runs.plan import Plan
 from tests.contract.doing import FIRST, SECOND, Doing
 from tests.support import certificates
+from tests.support.carried_out import CarriedOut
 from tests.support.cluster import Object, Stage
+from tests.support.emulated_cluster import EmulatedStage
 
 DAY = timedelta(days=1)
 
@@ -79,6 +82,34 @@ async def test_a_renewal_is_seen_by_its_revision_and_its_later_end(emulated_stag
     assert (await doing.landed(plan)).answer is Answer.YES
     assert (await doing.landed(plan, SECOND)).answer is Answer.UNKNOWN
     assert await doing.undo_plan(plan) is None
+
+
+@pytest.mark.parametrize("lost", ["lose_answer", "drop"])
+async def test_an_answer_that_is_lost_leads_to_one_renewal(emulated_stage: EmulatedStage, lost: str) -> None:
+    """Whether it came through before the connection broke or not."""
+    await certificates.issuer(emulated_stage)
+    await certificates.certificate(emulated_stage)
+    kubernetes = emulated_stage.world.kubernetes
+    kubernetes.faults.add(match="PATCH /apis/cert-manager.io/*", kind=lost, times=1)
+    target = emulated_stage.target("web", "certificate")
+    client = await emulated_stage.client((await renewing(emulated_stage)).action.permissions("certificate", None))
+    cursor = await CarriedOut(client, target, "certmanager.renew", {}).go()
+    assert cursor.outcome is Outcome.VERIFIED, cursor.note
+    assert (await certificates.ended(emulated_stage))["status"]["revision"] == 2
+    sent = [one for one in await emulated_stage.audit() if one.writes]
+    assert len(sent) == (1 if lost == "lose_answer" else 2)
+
+
+async def test_a_write_that_is_refused_is_not_repeated(emulated_stage: EmulatedStage) -> None:
+    await certificates.issuer(emulated_stage)
+    await certificates.certificate(emulated_stage)
+    emulated_stage.world.kubernetes.deny("patch", "certificates", "status")
+    doing = await renewing(emulated_stage)
+    plan = await doing.plan()
+    with pytest.raises(PermanentError, match="patch on certificates/status"):
+        await doing.apply(plan)
+    assert (await doing.landed(plan)).answer is Answer.NO
+    assert (await emulated_stage.get("Certificate", "web"))["status"]["revision"] == 1
 
 
 async def test_an_attempt_that_fails_is_over_and_told_to_the_end_of_the_chain(emulated_stage: Stage) -> None:
