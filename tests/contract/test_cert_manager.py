@@ -1,11 +1,8 @@
 """``certmanager.renew`` and the real cert-manager: what the status asks for really comes, and what stands in its way is told."""
 
 import asyncio
-import base64
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from remediator.actions import action_named
 from remediator.actions.base import ActionContext, PlanRefusedError
@@ -19,6 +16,7 @@ from tests.support.certificates_for_real import (
     a_second_after,
     ask_for,
     authority,
+    authority_of_another_key,
     in_secret,
     is_issuing,
     is_ready,
@@ -97,19 +95,7 @@ async def test_an_attempt_that_fails_leaves_what_is_served(real_stage: RealStage
     await authority(real_stage)
     target = await issue(real_stage, "web")
     before = await in_secret(real_stage, "web")
-    foreign = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    held = await real_stage.get("Secret", AUTHORITY)
-    pair = {**held["data"], "tls.key": base64.b64encode(foreign).decode()}
-    await real_stage.create(
-        {"kind": "Secret", "metadata": {"name": "mixed"}, "type": "kubernetes.io/tls", "data": pair}
-    )
-    changed = await real_stage.patch("Issuer", AUTHORITY, {"spec": {"ca": {"secretName": "mixed"}}})
-    generation = changed["metadata"]["generation"]
-    await real_stage.until(
-        "Issuer", AUTHORITY, lambda one: one["status"]["conditions"][0]["observedGeneration"] == generation
-    )
+    await authority_of_another_key(real_stage)
     run = CarriedOut(await client_of(real_stage), target, ACTION, EARLY)
     await run.go()
     assert any("Error signing certificate" in said for said in run.told), run.told

@@ -4,6 +4,8 @@ import base64
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from remediator.targets import Target
 from tests.support.cluster import Object, Stage
@@ -24,6 +26,22 @@ async def authority(stage: RealStage) -> None:
     )
     await stage.create({"kind": "Issuer", "metadata": {"name": AUTHORITY}, "spec": {"ca": {"secretName": AUTHORITY}}})
     await stage.until("Issuer", AUTHORITY, is_ready, within_s=_WITHIN_S)
+
+
+async def authority_of_another_key(stage: RealStage) -> None:
+    """The Issuer goes on saying that it is ready, and can sign no more: its certificate has another key."""
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    held = await stage.get("Secret", AUTHORITY)
+    pair = {**held["data"], "tls.key": base64.b64encode(key).decode()}
+    await stage.create({"kind": "Secret", "metadata": {"name": "mixed"}, "type": "kubernetes.io/tls", "data": pair})
+    changed = await stage.patch("Issuer", AUTHORITY, {"spec": {"ca": {"secretName": "mixed"}}})
+    generation = changed["metadata"]["generation"]
+    # By then cert-manager has seen the Issuer as it is now, and the Secret.
+    await stage.until(
+        "Issuer", AUTHORITY, lambda one: one["status"]["conditions"][0]["observedGeneration"] == generation
+    )
 
 
 async def ask_for(stage: Stage, name: str, *, issuer: str = AUTHORITY, **spec: object) -> Target:

@@ -223,6 +223,8 @@ class Certificates:
             order, challenge = order_that_failed(request, certificate, at=now)
             made = self._store.create(ORDERS, order, _ORDERS)
             self._store.create(CHALLENGES, challenge(made), _ORDERS)
+        if behaviour == "deny":
+            reason, why = told[0]["reason"], told[0]["message"]  # the Certificate has the approver's own words
         told_why = f"The certificate request has failed to complete and will be retried: {why}"
         ended = condition(
             "Issuing", "False", reason, told_why, at=now, generation=certificate["metadata"]["generation"]
