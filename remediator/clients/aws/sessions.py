@@ -130,12 +130,12 @@ def _models(path: str | None) -> Any:
 
 
 @cache
-def _trusted() -> Any:
-    """The library's own authorities, read once for the process."""
+def _trusted(verify: str | Literal[True]) -> Any:
+    """The authorities of that file (True: the library's own), read once for the process."""
     from aiobotocore.httpsession import create_urllib3_context, get_cert_path
 
     context = create_urllib3_context()
-    context.load_verify_locations(get_cert_path(True))
+    context.load_verify_locations(get_cert_path(verify))
     return context
 
 
@@ -162,9 +162,10 @@ def _guarded(rules: Rules) -> Callable[..., Any]:
         guarded = True
 
         def _create_connector(self, proxy_url: Any) -> Any:
-            if proxy_url or self._cert_file or self._verify is not True:
+            if proxy_url or self._cert_file or not self._verify:
                 return super()._create_connector(proxy_url)
-            return aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=_trusted(), **self._connector_args)
+            trusted = _trusted(self._verify)
+            return aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=trusted, **self._connector_args)
 
         async def _get_session(self, proxy_url: Any) -> Any:
             if (session := self._sessions.get(proxy_url)) is None:
