@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from remediator.sandbox.kubernetes import words
 from remediator.sandbox.kubernetes.store import Writer
 from remediator.sandbox.timekeeping import rfc3339_seconds
 from remediator.sandbox.world import World
@@ -106,6 +107,23 @@ async def postgres(world: World) -> None:
     await world.kubernetes.until(lambda: is_ready(world.kubernetes.get("pods", "shop", "db-1")))
 
 
+async def certificate(world: World, *, days_old: int = 85) -> None:
+    """Issued for 90 days, ``days_old`` ago."""
+    world.kubernetes.put("issuers", {"metadata": {"name": "ca", "namespace": "shop"}, "spec": {"selfSigned": {}}})
+    annotations = {words.ISSUED_AGO: str(days_old * 24 * 3600), words.TRIGGER: "never"}
+    spec = {"secretName": "web-tls", "issuerRef": {"name": "ca"}, "dnsNames": ["shop.example.net"]}
+    made = {"metadata": {"name": "web", "namespace": "shop", "annotations": annotations}, "spec": spec}
+    world.kubernetes.put("certificates", made)
+    await world.kubernetes.until(
+        lambda: world.kubernetes.get("certificates", "shop", "web").get("status", {}).get("revision") == 1
+    )
+
+
+def of_certificate(world: World) -> dict[str, str]:
+    del world
+    return {"namespace": "cert-manager", "exported_namespace": "shop", "name": "web"}
+
+
 def is_ready(found: dict[str, Any]) -> bool:
     conditions = found.get("status", {}).get("conditions", ())
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
@@ -204,6 +222,14 @@ ROWS = [
         of_deployment,
         "raise-autoscaler-minimum",
         "from 2 to 3 replicas",
+    ),
+    Row(
+        "certificate-renew",
+        "CertificateExpiry",
+        certificate,
+        of_certificate,
+        "renew",
+        "issue certificate shop/web anew",
     ),
     Row("cpu-scale-out", "HighCPU", checkout, of_deployment, "scale-out", "from 3 to 4 replicas"),
     Row(
