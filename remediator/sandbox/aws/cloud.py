@@ -12,7 +12,7 @@ from aiohttp import web
 
 from remediator.sandbox.aws import refusals
 from remediator.sandbox.aws.later import Later, Then
-from remediator.sandbox.aws.models import iam_action, model_of, only_reads
+from remediator.sandbox.aws.models import iam_action, is_loaded, model_of, only_reads
 from remediator.sandbox.aws.principals import Allowed, Principal, allowed
 from remediator.sandbox.aws.protocol import answers, requests
 from remediator.sandbox.aws.protocol.requests import Scope
@@ -301,7 +301,8 @@ class Cloud(Account):
         scope = Scope(received)
         if scope.service not in SERVICES:
             return web.Response(status=404, text=f"the simulated AWS has no service {scope.service}")
-        await asyncio.to_thread(model_of, scope.service)
+        if not is_loaded(scope.service):
+            await asyncio.to_thread(model_of, scope.service)
         operation = requests.operation(scope.service, received)
         try:
             value = await self._call(scope, operation, received)

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 _lock = threading.Lock()
+_read: set[str] = set()
 READS = (
     "Describe",
     "List",
@@ -43,12 +44,19 @@ def model_of(service: str) -> Any:
         return _loaded(service)
 
 
+def is_loaded(service: str) -> bool:
+    """Has it been read, so that asking for it takes no time?"""
+    return service in _read
+
+
 @cache
 def _loaded(service: str) -> Any:
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    made = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    _read.add(service)
+    return made
 
 
 def protocol_of(service: str) -> str:
