@@ -178,6 +178,7 @@ class App:
         permissions = PermissionWatch(
             settings=settings,
             clients=outside.kubernetes,
+            aws=outside.aws.places,
             playbooks=lambda: library.current,
             clock=clock,
             metrics=metrics,

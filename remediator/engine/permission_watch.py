@@ -3,17 +3,20 @@
 So a right that is missing is told when it goes missing, by name, and not at three in the morning by the run that needs it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 
+from remediator.clients.aws.api import AwsApi
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clock import Clock
 from remediator.decision.autonomy import level_of
 from remediator.decision.facts import Lacking
 from remediator.engine.facts import autonomy_facts
+from remediator.engine.iam_watch import IamAccess, look_at_aws
 from remediator.engine.needs import Need, needs, needs_of_watcher
 from remediator.engine.wakeup import Wakeup
 from remediator.errors import RemediatorError
@@ -39,10 +42,21 @@ class Access:
     later: tuple[Need, ...] = ()
     """Lacking too, but only for what playbooks would do that settings hold at ``propose`` or lower."""
     unanswered: Mapping[str, str] | None = None
-    """Clusters that gave no answer, and why. None: nobody has asked yet."""
+    """Clusters, and accounts with their region, that gave no answer, and why. None: nobody has asked yet."""
+    at_aws: IamAccess = field(default_factory=IamAccess)
+    """Nothing is denied by it: IAM is asked again, about the very target, when a plan is made."""
+
+    @property
+    def good(self) -> bool:
+        return not self.lacking and not self.unanswered and not self.at_aws.lacking
 
 
-async def look(playbooks: Iterable[Playbook], settings: Settings, clients: Mapping[str, KubernetesClient]) -> Access:
+async def look(
+    playbooks: Iterable[Playbook],
+    settings: Settings,
+    clients: Mapping[str, KubernetesClient],
+    aws: Mapping[str, AwsApi] = MappingProxyType({}),
+) -> Access:
     """Ask for every permission that these playbooks need. Changes nothing, raises nothing."""
     known = list(playbooks)
     acting = {playbook.name for playbook in known if _may_act(playbook, settings)}
@@ -59,7 +73,9 @@ async def look(playbooks: Iterable[Playbook], settings: Settings, clients: Mappi
         if not allowed:
             lacking.append(need)
     now = [need for need in lacking if not need.to_act or acting.intersection(need.playbooks)]
-    return Access(tuple(now), tuple(need for need in lacking if need not in now), unanswered)
+    at_aws = await look_at_aws(known, settings.accounts, aws, acting)
+    later = tuple(need for need in lacking if need not in now)
+    return Access(tuple(now), later, {**unanswered, **at_aws.unanswered}, at_aws)
 
 
 def _may_act(playbook: Playbook, settings: Settings) -> bool:
@@ -79,7 +95,9 @@ class PermissionWatch:
         playbooks: Callable[[], LoadedSet],
         clock: Clock,
         metrics: Metrics,
+        aws: Mapping[str, AwsApi] = MappingProxyType({}),
     ) -> None:
+        self._aws = aws
         self._settings = settings
         self._clients = clients
         self._playbooks = playbooks
@@ -94,16 +112,16 @@ class PermissionWatch:
 
     async def look(self) -> None:
         """Ask now, and tell what has changed since."""
-        before, self.access = self.access, await look(self._playbooks().playbooks, self._settings, self._clients)
-        self._metrics.permissions_missing.set(len(self.access.lacking))
-        for need in self.access.lacking:
-            if need not in before.lacking:
-                log.warning("permission_missing", permission=str(need))
-        for cluster, why in (self.access.unanswered or {}).items():
-            if (before.unanswered or {}).get(cluster) != why:
-                log.warning("permissions_not_checked", cluster=cluster, reason=why)
-        good = not self.access.lacking and not self.access.unanswered
-        if good and (before.lacking or before.unanswered or before.unanswered is None):
+        found = await look(self._playbooks().playbooks, self._settings, self._clients, self._aws)
+        before, self.access = self.access, found
+        self._metrics.permissions_missing.set(len(found.lacking) + len(found.at_aws.lacking))
+        for told in _new(found.lacking, before.lacking), _new(found.at_aws.lacking, before.at_aws.lacking):
+            for permission in told:
+                log.warning("permission_missing", permission=permission)
+        for place, why in (found.unanswered or {}).items():
+            if (before.unanswered or {}).get(place) != why:
+                log.warning("permissions_not_checked", cluster=place, reason=why)
+        if found.good and (not before.good or before.unanswered is None):
             log.info("permissions_complete")
 
     def lacking(self, playbook: Playbook, target: Target) -> tuple[Lacking, ...]:
@@ -119,12 +137,15 @@ class PermissionWatch:
 
     def details(self) -> dict[str, Any]:
         """For the body of ``/-/ready``."""
-        unanswered = self.access.unanswered
-        return {
-            "ok": unanswered == {} and not self.access.lacking,
-            "missing": [str(need) for need in self.access.lacking[:_SHOWN]],
+        access, unanswered = self.access, self.access.unanswered
+        missing = [str(need) for need in (*access.lacking, *access.at_aws.lacking)]
+        told: dict[str, Any] = {
+            "ok": unanswered is not None and access.good,
+            "missing": missing[:_SHOWN],
             "not_asked": sorted(self._settings.clusters if unanswered is None else unanswered),
         }
+        # Only where there is one: a role may do without the simulation.
+        return {**told, "not_simulated": list(access.at_aws.not_simulated)} if access.at_aws.not_simulated else told
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -132,5 +153,8 @@ class PermissionWatch:
         while True:
             await self._asked.wait(self._clock, wait_s)
             await self.look()
-            good = not self.access.lacking and not self.access.unanswered
-            wait_s = _AGAIN_S if good else _AGAIN_WHILE_LACKING_S
+            wait_s = _AGAIN_S if self.access.good else _AGAIN_WHILE_LACKING_S
+
+
+def _new(lacking: Iterable[object], before: Collection[object]) -> tuple[str, ...]:
+    return tuple(str(need) for need in lacking if need not in before)

@@ -128,6 +128,15 @@ class AwsApi:
         """Does IAM let us? By its own simulation; UNKNOWN where we may not ask for that. Asked again after ten minutes."""
         return await self._simulation.allowed(permissions, target)
 
+    async def would_allow(self, permission: IamPermission, resource: str) -> Answer:
+        """The same of one permission on an ARN, or a pattern of them, or ``*``."""
+        return await self._simulation.would_allow(permission, resource)
+
+    async def reached(self) -> None:
+        """Is there a credential, and is it of our account? Raises FactsMissingError with the reason where it is not so."""
+        if (foreign := await self._identity.foreign()) is not None:
+            raise FactsMissingError(foreign)
+
     async def who_am_i(self) -> dict[str, Any]:
         """What AWS says of our credential. Raises FactsMissingError."""
         return await self._send("read", "sts", "get_caller_identity", {}, read_refused, read_failed)

@@ -43,6 +43,10 @@ class Simulation:
             name=target.name,
             within=target.within or "*",
         )
+        return await self.would_allow(permission, resource)
+
+    async def would_allow(self, permission: IamPermission, resource: str) -> Answer:
+        """UNKNOWN where the simulation itself could not be asked."""
         key = (permission.action, resource)
         now_s = self._clock.boottime()
         if (found := self._known.get(key)) is not None and now_s < found[0]:
