@@ -65,7 +65,11 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
 @pytest.mark.parametrize(
     ("changes", "place", "said"),
     [
-        ({"target": {"rds_instance": {"name": "x"}}}, ("target", "rds_instance"), "target rds_instance"),
+        (
+            {"target": {"ec2_instance_of_node": {"name": "x"}}},
+            ("target", "ec2_instance_of_node"),
+            "target ec2_instance_of_node",
+        ),
         ({"approval": "step"}, ("approval",), "approval: step"),
         ({"guards": {"windows": ["w"]}}, ("guards", "windows"), "guard windows"),
         ({"guards": {"drift": "suspend"}}, ("guards", "drift"), "drift: suspend"),
@@ -76,9 +80,9 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
         ),
         ({"evidence": [{"redis_info": {}}]}, ("evidence", 0, "redis_info"), "evidence redis_info"),
         (
-            {"remedies": [remedy(steps=[{"aws.rds_failover": {}}])]},
-            ("remedies", 0, "steps", 0, "aws.rds_failover"),
-            "action aws.rds_failover",
+            {"remedies": [remedy(steps=[{"wait": {}}])]},
+            ("remedies", 0, "steps", 0, "wait"),
+            "action wait",
         ),
         (
             {"remedies": [remedy(steps=[{"kubernetes.scale": {}, "remembers": "sizes"}])]},
@@ -86,9 +90,9 @@ def test_templates_in_parameters_are_checked_with_their_variables() -> None:
             "step key remembers",
         ),
         (
-            {"remedies": [remedy(when=[{"not": {"rds_multi_az": {}}}])]},
-            ("remedies", 0, "when", 0, "not", "rds_multi_az"),
-            "condition rds_multi_az",
+            {"remedies": [remedy(when=[{"not": {"recurrences": {}}}])]},
+            ("remedies", 0, "when", 0, "not", "recurrences"),
+            "condition recurrences",
         ),
         (
             {"escalate": [{"on": [{"condition": {"rollout_complete": {}}}], "policy": "p"}]},

@@ -56,12 +56,12 @@ def test_tests_dotfiles_drafts_and_other_files_are_left_alone(tmp_path: Path) ->
 
 def test_drafts_may_use_what_is_not_built_and_nothing_else_may(tmp_path: Path) -> None:
     (tmp_path / "drafts").mkdir()
-    unbuilt = document("unbuilt", remedies=[remedy(steps=[{"aws.rds_failover": {}}])])
+    unbuilt = document("unbuilt", remedies=[remedy(steps=[{"wait": {}}])])
     write(tmp_path / "drafts" / "unbuilt.yaml", unbuilt)
     assert names(load(tmp_path, drafts=True)) == ["unbuilt"]
     write(tmp_path / "unbuilt.yaml", unbuilt)
     (problem,) = refused(tmp_path)
-    assert "action aws.rds_failover is part of the language but not built in this release" in problem
+    assert "action wait is part of the language but not built in this release" in problem
 
 
 def test_drafts_too_are_refused_what_the_language_does_not_know(tmp_path: Path) -> None:
