@@ -119,6 +119,8 @@ class Request:
     issued: IssuedCertificate | None
     """None: nothing was issued, or it cannot be read."""
     failed_at: datetime | None
+    denied: bool
+    """Refused by an approver, or as no valid request."""
     said: str
     """Its conditions, for people."""
 
@@ -150,6 +152,8 @@ class Renewable:
     """Other Certificates that write the same Secret."""
     issued_at: tuple[datetime, ...]
     """When this issuer gave certificates for exactly these names, as far as this namespace still shows, oldest first."""
+    denied: str
+    """Name of a request of the next revision that was denied and is still there; empty if there is none."""
     limited: str
     """What the certificate authority said when it last refused for having been asked too often; empty if it did not."""
 
@@ -218,6 +222,10 @@ def request_from(document: Mapping[str, Any]) -> Request:
         names=_asked_for(document["spec"].get("request")),
         issued=_issued(status.get("certificate")),
         failed_at=_instant(status.get("failureTime")),
+        denied=any(
+            one.get("type") in ("Denied", "InvalidRequest") and one.get("status") == "True"
+            for one in status.get("conditions") or ()
+        ),
         said=conditions_said(status),
     )
 
@@ -257,6 +265,14 @@ def renewable_from(
         issuer=issuer,
         sharing=tuple(sorted(one.target.name for one in others if one.secret == certificate.secret)),
         issued_at=tuple(sorted(issued)),
+        denied=next(
+            (
+                one.name
+                for one in requests
+                if one.denied and (one.certificate, one.revision) == (certificate.target.name, certificate.revision + 1)
+            ),
+            "",
+        ),
         limited=newest.said if newest is not None and newest.failed_at is not None and newest.was_limited else "",
     )
 

@@ -89,6 +89,14 @@ def _of_failures(found: Renewable, name: str, limits: RenewalLimits, now: dateti
             "in_back_off",
             f"{name}: {told}{again}; remove the cause, then renew it by hand, or let the playbook say after_failure: accept",
         )
+    if found.denied:
+        # cert-manager would take the old answer for that of the new attempt, and meanwhile spend an order on a request of which
+        # nothing comes (seen with 1.21).
+        return NoRenewal(
+            "denied_request_stands",
+            f"{name}: CertificateRequest {found.denied} was denied and is still there, so that a new attempt would fail with its "
+            "answer; have it approved, delete it, then renew by hand",
+        )
     if last is None or now < last + _AFTER_FAILURE:
         return NoRenewal(
             "failed_lately", f"{name}: {told}; after a failure nothing is asked for an hour, whatever the playbook says"

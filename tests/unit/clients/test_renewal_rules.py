@@ -66,6 +66,7 @@ def request(
         names=names,
         issued=Certificate("1", (), (), at, at, "EC") if issued else None,
         failed_at=None if issued else at,
+        denied=False,
         said=said,
     )
 
@@ -135,6 +136,15 @@ def test_when_it_tries_again_by_itself_is_told() -> None:
         failed = replace(certificate(), failures=failures, last_failure=T0)
         reason = reason_not_to_renew(known(due=failed), LIMITS, T0)
         assert reason is not None and f"{T0 + hours * HOUR:%Y-%m-%d %H:%M}Z" in reason.text
+
+
+def test_a_denied_request_that_still_stands_would_answer_the_next_attempt() -> None:
+    failed = replace(certificate(), failures=1, last_failure=T0 - DAY)
+    denied = replace(request(DAY, issued=False), name="web-2", revision=2, denied=True)
+    assert objection(known(denied, due=failed)) == "in_back_off"
+    assert objection(known(denied, due=failed), after_failure=True) == "denied_request_stands"
+    for other in (replace(denied, revision=1), replace(denied, certificate="other"), replace(denied, denied=False)):
+        assert objection(known(other, due=failed), after_failure=True) is None
 
 
 def test_an_authority_that_was_asked_too_often_is_not_asked_again_whatever_the_playbook_says() -> None:
