@@ -33,7 +33,7 @@ class House:
     remediator: am.Remediator
     pagerduty: Sink
 
-    async def paged(self, alertname: str, within_s: float = 30.0) -> Incident:
+    async def paged(self, alertname: str, within_s: float = 60.0) -> Incident:
         """Wait until PagerDuty has an incident of this alert."""
         async with asyncio.timeout(within_s):
             while not self.pages(alertname):  # noqa: ASYNC110 - the sink has no signal to wait for

@@ -57,7 +57,7 @@ class House:
     def restarts(self, name: str) -> int:
         return len(self.world.kubernetes.changes("deployments", "shop", name, "spec.template"))
 
-    async def until(self, holds: Callable[[], Any], what: str, within_s: float = 30.0) -> None:
+    async def until(self, holds: Callable[[], Any], what: str, within_s: float = 60.0) -> None:
         try:
             async with asyncio.timeout(within_s):
                 while True:

@@ -126,7 +126,7 @@ def _settings(world: World, directory: Path, alertmanagers: list[str], metrics: 
     document["clusters"]["sandbox"]["prometheus"] = {"url": metrics}
     document["sources"]["default"]["alertmanager"] = {"urls": alertmanagers}
     # Long enough for the other replica to see the alert, too, before it is fixed.
-    document["timings"] |= {"request": "2s", "lease": "6s", "reconcile": "1s", "settle": "3s"}
+    document["timings"] |= {"request": "5s", "lease": "15s", "reconcile": "1s", "settle": "3s"}
     return document
 
 

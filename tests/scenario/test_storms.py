@@ -81,7 +81,7 @@ class House:
                 await asyncio.sleep(0.02)  # it looks at what another process does
         return time.monotonic() - began
 
-    async def runs_ended(self, count: int, within_s: float = 40.0) -> list[dict[str, Any]]:
+    async def runs_ended(self, count: int, within_s: float = 60.0) -> list[dict[str, Any]]:
         async with asyncio.timeout(within_s):
             while True:
                 runs: list[dict[str, Any]] = (await self.served.get("runs"))["runs"]

@@ -48,7 +48,7 @@ class Remediator:
         told = [alert for body in self.bodies for alert in body["alerts"]]
         return [one for one in told if one["labels"]["alertname"] == alertname and status in (None, one["status"])]
 
-    async def heard(self, alertname: str, status: str = "firing", times: int = 1, within_s: float = 30.0) -> None:
+    async def heard(self, alertname: str, status: str = "firing", times: int = 1, within_s: float = 60.0) -> None:
         """Wait until it came so often."""
         async with asyncio.timeout(within_s), self._came:
             await self._came.wait_for(lambda: len(self.alerts(alertname, status)) >= times)

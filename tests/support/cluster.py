@@ -179,7 +179,7 @@ class Stage(ABC):
     # Waiting.
 
     async def until(
-        self, kind: str, name: str, holds: Callable[[Object], object], *, within_s: float = 20.0, what: str = ""
+        self, kind: str, name: str, holds: Callable[[Object], object], *, within_s: float = 60.0, what: str = ""
     ) -> Object:
         """Look at an object until it is so; it need not exist yet. TimeoutError shows what it was at last."""
         last: Object | None = None
@@ -198,13 +198,13 @@ class Stage(ABC):
             seen = json.dumps((last or {}).get("status", last))
             raise TimeoutError(f"{kind} {name} is not {what or 'as wanted'} after {within_s} s: {seen}") from None
 
-    async def gone(self, kind: str, name: str, within_s: float = 20.0) -> None:
+    async def gone(self, kind: str, name: str, within_s: float = 60.0) -> None:
         """Wait until there is no such object."""
         async with asyncio.timeout(within_s):
             while await self.exists(kind, name):  # noqa: ASYNC110 - nothing to wait for but the server's answer
                 await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def rolled_out(self, name: str, kind: str = "Deployment", within_s: float = 20.0) -> Object:
+    async def rolled_out(self, name: str, kind: str = "Deployment", within_s: float = 60.0) -> Object:
         """Wait until the rollout is done as `kubectl rollout status` sees it."""
         rule = {"Deployment": _deployment_done, "StatefulSet": _set_done, "DaemonSet": _daemons_done}[kind]
         return await self.until(kind, name, lambda found: _observed(found) and rule(found), within_s=within_s)

@@ -63,7 +63,7 @@ class Prometheus:
             found: list[dict[str, Any]] = (await answer.json())["data"]["result"]
             return found
 
-    async def until(self, expression: str, within_s: float = 30.0) -> None:
+    async def until(self, expression: str, within_s: float = 60.0) -> None:
         """Wait until the query finds something."""
         async with asyncio.timeout(within_s):
             while not await self.query(expression):  # noqa: ASYNC110 - Prometheus has no signal to wait for

@@ -91,7 +91,7 @@ class Service:
         assert found is not None
         return found
 
-    async def until(self, condition: Callable[[], Any], *, within_s: float = 20.0, what: str = "") -> Any:
+    async def until(self, condition: Callable[[], Any], *, within_s: float = 60.0, what: str = "") -> Any:
         """Wait until ``condition`` (plain or async) is true; returns what it gave. Polls: it looks at another process' state."""
         import asyncio
         import inspect

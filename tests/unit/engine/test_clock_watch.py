@@ -370,7 +370,7 @@ async def test_the_loops_do_it_by_themselves(store: Store, alone: Replica) -> No
         loops = [group.create_task(alone.watch.run()), group.create_task(alone.keeper.run())]
         await alone.machine.until_sleeping(2)
         alone.machine.step(HOURS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await wake_at(store, run_id) != T0 + HOURS:
                 await alone.machine.advance(0.1)
         for loop in loops:

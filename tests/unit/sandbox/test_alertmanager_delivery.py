@@ -37,7 +37,7 @@ class Receiver:
         return web.Response(status=status)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds():
                 await self._news.wait()
                 self._news.clear()

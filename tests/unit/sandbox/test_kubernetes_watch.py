@@ -41,7 +41,7 @@ async def watched(
 
 
 async def told(lines: Any) -> tuple[str, Object]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         event = json.loads(await lines.readline())
     return event["type"], event["object"]
 

@@ -27,7 +27,7 @@ class Inbox:
         return web.Response()
 
     async def next(self) -> tuple[str, str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.statuses.get()
 
 
@@ -102,7 +102,7 @@ async def test_a_rollout_that_never_gets_ready_keeps_its_alert_firing(world: Wor
 
 async def test_for_delays_the_alert_and_shows_it_as_pending(world: World) -> None:
     world.alert_when(lambda: True, "Slow", {"deployment": "x"}, for_s=3600)
-    async with asyncio.timeout(5), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"{world.prometheus_url}/api/v1/alerts") as answer:
                 alerts = (await answer.json())["data"]["alerts"]
