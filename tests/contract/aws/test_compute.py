@@ -57,6 +57,43 @@ async def test_where_a_cluster_autoscaler_sizes_the_group_its_minimum_is_raised(
     assert (found.group.minimum, found.group.desired, found.group.maximum) == (3, 3, 5)
 
 
+async def test_a_raised_minimum_is_put_back_with_the_number(aws_stage: AwsStage) -> None:
+    target = await compute.a_nodegroup(aws_stage)
+    found = compute.nodegroup(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.eks_nodegroup_scale", target, by=1, max_size=20, size="minimum")
+    plan = await doing.plan()
+    applied = await doing.apply(plan)
+    assert (await doing.verified(plan, applied)).answer is Answer.YES
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    await doing.apply(undo, SECOND)
+    assert (await doing.landed(undo, SECOND)).answer is Answer.YES
+    assert (found.group.minimum, found.group.desired) == (1, 2)
+
+
+async def test_a_group_shrinks_and_grows_back(aws_stage: AwsStage) -> None:
+    target = await compute.a_group(aws_stage)
+    group = compute.group(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.asg_set_capacity", target, to=1)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    assert (await doing.settled(plan, aws_stage.clock.now())).answer is Answer.YES
+    assert (await doing.verified(plan)).answer is Answer.YES
+    assert len(group.members) == 1
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    await doing.apply(undo, SECOND)
+    assert (await doing.settled(undo, aws_stage.clock.now(), SECOND)).answer is Answer.YES
+    assert (await doing.verified(undo)).answer is Answer.YES
+    assert (group.desired, len(group.members)) == (2, 2)
+    group.suspended.add("Terminate")
+    with pytest.raises(PlanRefusedError, match="Terminate"):
+        await doing.plan()
+    group.minimum = 2
+    with pytest.raises(PlanRefusedError, match="may have 2 to 4"):
+        await doing.plan()
+
+
 async def test_an_update_to_other_sizes_since_the_plan_leaves_it_open_whose_it_was(aws_stage: AwsStage) -> None:
     target = await compute.a_nodegroup(aws_stage)
     doing = await DoingAws.on(aws_stage, "aws.eks_nodegroup_scale", target, by=1, max_size=20)

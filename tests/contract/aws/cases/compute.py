@@ -117,19 +117,6 @@ CASES = (
         refusals=GROUP_REFUSALS,
     ),
     AwsCase(
-        action="aws.asg_set_capacity",
-        name="in",
-        prepare=a_group,
-        changes=lambda stage: abs(group(stage).desired - 2),
-        write=("autoscaling", "SetDesiredCapacity"),
-        params={"to": 1},
-        undoable=True,
-        refusals=(
-            Refusal("below-its-minimum", lambda stage: setattr(group(stage), "minimum", 2), "out_of_bounds"),
-            Refusal("terminate-suspended", lambda stage: group(stage).suspended.add("Terminate"), "process_suspended"),
-        ),
-    ),
-    AwsCase(
         action="aws.asg_replace_instance",
         prepare=an_instance_of_a_group,
         changes=replaced,
@@ -166,15 +153,6 @@ CASES = (
             ),
             Refusal("not-there", lambda stage: stage.aws.eks.nodegroups.clear(), "target_not_found"),
         ),
-    ),
-    AwsCase(
-        action="aws.eks_nodegroup_scale",
-        name="minimum",
-        prepare=a_nodegroup,
-        changes=lambda stage: max(nodegroup(stage).group.desired - 2, nodegroup(stage).group.minimum - 2, 0),
-        write=("eks", "UpdateNodegroupConfig"),
-        params={"by": 1, "max_size": 20, "size": "minimum"},
-        undoable=True,
     ),
     AwsCase(
         action="aws.ecs_restart",
