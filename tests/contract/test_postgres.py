@@ -48,12 +48,14 @@ async def refusal(stage: Stage, **params: Any) -> tuple[str, str]:
     return refused.value.code, refused.value.kind
 
 
-async def look(stage: Stage, condition: str, *done: Plan, prometheus: Any = None, **params: Any) -> Look:
+async def look(
+    stage: Stage, condition: str, *done: Plan, prometheus: Any = None, now: datetime = T0, **params: Any
+) -> Look:
     asking = condition_named(condition)
     chosen = asking.params.model_validate(params)
     target = stage.target("db", "postgrescluster")
     client = await stage.client(asking.permissions("postgrescluster", chosen))
-    return await asking.look(World(client, prometheus, None), target, chosen, Known(T0, {}, done=done))
+    return await asking.look(World(client, prometheus, None), target, chosen, Known(now, {}, done=done))
 
 
 async def test_it_asks_as_the_operators_own_tool_does(stage: Stage) -> None:
@@ -241,3 +243,17 @@ async def test_no_standby_is_a_no_and_no_prometheus_an_unknown(emulated_stage: S
 async def test_before_a_switchover_of_this_run_no_change_is_known(emulated_stage: Stage) -> None:
     await postgres.cluster(emulated_stage, instances=1, with_operator=False)
     assert (await look(emulated_stage, "cnpg_primary_changed")).answer is Answer.UNKNOWN
+
+
+async def test_a_primary_that_is_new_or_changes_now_is_a_recent_failover(emulated_stage: Stage) -> None:
+    stage = emulated_stage
+    await postgres.cluster(stage, promoted_ago=timedelta(minutes=30), with_operator=False)
+
+    async def recent(within: str) -> Answer:
+        return (await look(stage, "recent_failover", now=datetime.now(UTC), within=within)).answer
+
+    assert (await recent("1h"), await recent("10m")) == (Answer.YES, Answer.NO)
+    await postgres.say(stage, "db", targetPrimary="pending")
+    assert await recent("10m") is Answer.YES
+    await postgres.say(stage, "db", targetPrimary="db-1", currentPrimaryTimestamp="")
+    assert await recent("10m") is Answer.UNKNOWN

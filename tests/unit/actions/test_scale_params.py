@@ -70,5 +70,5 @@ def test_more_is_kept_and_fewer_is_put_back() -> None:
 
 def test_actions_are_found_by_name_and_unknown_ones_named_with_what_is_built() -> None:
     assert [action_named(action.name) for action in ACTIONS] == list(ACTIONS)
-    with pytest.raises(KeyError, match=r"aws\.rds_failover is not built; built: .*kubernetes\.rollout_restart"):
-        action_named("aws.rds_failover")
+    with pytest.raises(KeyError, match=r"aws\.azure_failover is not built; built: .*kubernetes\.rollout_restart"):
+        action_named("aws.azure_failover")
