@@ -7,9 +7,10 @@ from remediator.marked_yaml import load
 from remediator.playbooks import language
 from remediator.playbooks.checks import overlaps
 from remediator.playbooks.library import LoadedSet, load_directory
-from remediator.playbooks.model import Playbook
+from remediator.playbooks.model import Autonomy, Playbook
 from remediator.playbooks.rules import ESCALATE_WORDS
 from remediator.playbooks.target_spec import TargetSpec
+from tests.docs.markdown import rows, section
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 README = (PLAYBOOKS / "README.md").read_text()
@@ -74,3 +75,23 @@ def test_the_reference_names_every_key_target_guard_and_word() -> None:
         assert f"`{word}" in README, word
     for name in language.BUILT_ACTIONS | language.BUILT_CONDITIONS:
         assert f"`{name}`" in README, name
+
+
+def test_the_table_of_rows_is_true() -> None:
+    drafts = {path.stem for path in (PLAYBOOKS / "drafts").glob("*.yaml")}
+    told = {row[1]: (row[0], row[3]) for row in rows(section(PLAYBOOKS / "README.md", "Rows of the runbooks"))}
+    assert {name for name, (_, level) in told.items() if level.startswith("draft: ")} == {
+        f"`{name}`" for name in drafts
+    }
+    for playbook in everything().playbooks:
+        numbers, level = told.pop(f"`{playbook.name}`")
+        assert numbers == ", ".join(map(str, playbook.metadata.rows))
+        assert level == f"`{playbook.autonomy}`" or playbook.name in drafts
+    assert told == {}
+
+
+def test_what_waits_for_guards_only_proposes() -> None:
+    """Blast radius, windows, storm brake and breaker are not built."""
+    shipped = load_directory(PLAYBOOKS, action_params={}, condition_params={}).playbooks
+    beyond = {playbook.name for playbook in shipped if playbook.autonomy.rank > Autonomy.PROPOSE.rank}
+    assert beyond == {"service-down"}
