@@ -6,12 +6,14 @@ Route 53's test of an answer.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remediator.clients.aws import (
+    acm,
     autoscaling,
     ec2,
     ecs,
@@ -23,6 +25,7 @@ from remediator.clients.aws import (
     rds_snapshots,
     route53,
     s3,
+    validation_records,
     waf,
 )
 from remediator.clients.aws.api import AwsApi
@@ -35,6 +38,7 @@ from remediator.sandbox.aws.cloud import REGION, Cloud
 from remediator.settings import AwsAccount
 from remediator.targets import Target
 from tests.support.aws_stage import AwsStage
+from tests.support.key_pairs import KeyPair, key_pair
 from tests.support.moto_server import MOTO_ACCOUNT, emptied, moto_server, plain
 
 pytestmark = pytest.mark.slow
@@ -371,3 +375,63 @@ async def test_load_balancers_that_are_not_there(twins: Twins) -> None:
         return load_balancers.load_balancer(api, twins.target(api, "load-balancer", "nothing"))
 
     assert (await twins.both_refuse(read))[1] == "LoadBalancerNotFound"
+
+
+async def test_certificates_that_are_imported_anew(twins: Twins) -> None:
+    """moto writes serial numbers as decimals."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    soon, later = (
+        key_pair("shop.example", "www.shop.example", until=now + timedelta(days=left), days=left + 30, use_rsa=True)
+        for left in (10, 60)
+    )
+    ids: dict[str, str] = {}
+    for api in (twins.moto, twins.sandbox):
+        made = await _import(api, soon)
+        ids[api.account] = made.rpartition("/")[2]
+
+    def target(api: AwsApi) -> Target:
+        return twins.target(api, "acm-certificate", ids[api.account])
+
+    but = ("arn", "imported_at", "methods", "unvalidated", "key", "serial")
+    before = await twins.same(lambda api: acm.read_certificate(api, target(api)), *but)
+    assert (before["type"], before["names"]) == ("IMPORTED", ["shop.example", "www.shop.example"])
+    for api in (twins.moto, twins.sandbox):
+        with permit(WritePermit(SystemClock().boottime() + 300)):
+            new = acm.Import(later.chain, later.key)
+            assert await acm.import_certificate(api, target(api), new) is not None
+    after = await twins.same(lambda api: acm.read_certificate(api, target(api)), *but)
+    assert after["not_after"] == now + timedelta(days=60)
+    nothing = "00000000-0000-4000-8000-000000000000"
+    code = await twins.both_refuse(lambda api: acm.read_certificate(api, twins.target(api, "acm-certificate", nothing)))
+    assert code == (AwsNotFoundError, "ResourceNotFoundException")
+
+
+async def _import(api: AwsApi, pair: KeyPair) -> str:
+    with permit(WritePermit(SystemClock().boottime() + 300)):
+        answer = await api.write("acm", "import_certificate", Certificate=pair.chain, PrivateKey=pair.key)
+    assert answer is not None
+    return str(answer["CertificateArn"])
+
+
+async def test_validation_records(twins: Twins) -> None:
+    twins.cloud.route53.zone("shop.example", id="ZSHOP")
+    async with twins.make("route53") as made:
+        created = await made.create_hosted_zone(Name="shop.example", CallerReference="1")
+    wanted = acm.ValidationRecord("_1.shop.example.", "CNAME", "_2.acm-validations.aws.")
+    zones = {api.account: (await validation_records.public_zones(api))[0] for api in (twins.moto, twins.sandbox)}
+    assert zones[MOTO_ACCOUNT].id == created["HostedZone"]["Id"].rpartition("/")[2]
+    assert {one.name for one in zones.values()} == {"shop.example."}
+    assert await twins.same(lambda api: validation_records.records_at(api, zones[api.account], wanted.name)) == []
+
+    def change(api: AwsApi, action: str, ttl: int = 401) -> Awaitable[Any]:
+        changes = validation_records.changes_of(action, (wanted,), ttl)
+        return validation_records.change_records(api, zones[api.account].id, changes, "a test")
+
+    for api in (twins.moto, twins.sandbox):
+        with permit(WritePermit(SystemClock().boottime() + 300)):
+            made_change = validation_records.change_of(await change(api, "CREATE") or {})["change"]
+        assert await validation_records.in_sync(api, made_change) in (True, False)
+    [seen] = await twins.same(lambda api: validation_records.records_at(api, zones[api.account], wanted.name))
+    assert (seen["type"], seen["values"], seen["ttl"]) == ("CNAME", ["_2.acm-validations.aws."], 401)
+    code = await twins.both_refuse(lambda api: change(api, "CREATE"))
+    assert code == (AwsRefusedError, "InvalidChangeBatch")
