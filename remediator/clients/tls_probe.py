@@ -65,7 +65,7 @@ class TlsProbe:
                 addresses = tuple(dict.fromkeys(await self._resolve(host, port)))
         except TimeoutError:
             raise FactsMissingError(f"the name {host} was not resolved within {timeout_s:g} s") from None
-        except (OSError, UnicodeError):
+        except (OSError, ValueError, TypeError):
             raise FactsMissingError(f"the name {host} was not resolved") from None
         if not addresses or len(addresses) > MOST_ADDRESSES:
             raise FactsMissingError(f"the name {host} has {len(addresses)} addresses; 1 to {MOST_ADDRESSES} are asked")
@@ -101,6 +101,8 @@ async def _ask(address: str, host: str, port: int, starttls: Starttls, timeout_s
         return Shown(address, None, f"TLS could not be agreed upon ({error.reason or 'no reason given'})")
     except ConnectionRefusedError:
         return Shown(address, None, "the connection was refused")
+    except (ValueError, TypeError):
+        return Shown(address, None, "its name cannot be asked for", unknown=True)
     except (OSError, EOFError) as error:
         no_way = getattr(error, "errno", None) in _NO_WAY_THERE
         return Shown(address, None, f"it broke off: {type(error).__name__}", unknown=no_way)

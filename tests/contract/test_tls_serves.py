@@ -14,6 +14,7 @@ from remediator.answers import Answer
 from remediator.clients.tls_probe import MOST_ADDRESSES, Resolve, TlsProbe
 from remediator.conditions.base import Known, Look, World
 from remediator.conditions.tls_serves import Params, TlsServes
+from remediator.errors import FactsMissingError
 from remediator.runs.plan import Fidelity, Plan
 from remediator.sandbox.kubernetes.signing import Authority, key_pem, new_key, signing_request
 from remediator.sandbox.tls_endpoint import Pair, TlsEndpoint, in_secret
@@ -178,6 +179,24 @@ async def test_what_is_never_asked_is_unknown_whatever_name_leads_there() -> Non
 async def test_a_name_without_addresses_or_with_too_many_is_unknown() -> None:
     for resolve in (unknown_name, leads_to(), leads_to(*(f"127.0.1.{one}" for one in range(MOST_ADDRESSES + 1)))):
         assert (await look(443, to=resolve)).answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("name", [".example.net", "", "a b", "x\x00y", "ä" * 64, "x" * 300, "a..b"])
+async def test_a_name_that_is_none_is_never_a_defect(name: str) -> None:
+    """Whoever may make Certificates chooses their DNS names."""
+    async with TlsEndpoint(pair()) as server:
+        try:
+            probe = TlsProbe(allow_loopback=True, resolve=leads_to("127.0.0.1"))
+            [shown] = await probe.look(name, server.port, starttls="none", timeout_s=5, private=True, trusted=False)
+            assert shown.certificate is None or server.names
+        except FactsMissingError:
+            pass
+
+
+@pytest.mark.parametrize("name", ["x\x00y", "ä" * 64])
+async def test_a_name_that_no_resolver_takes_is_unknown(name: str) -> None:
+    with pytest.raises(FactsMissingError):
+        await TlsProbe().look(name, 443, starttls="none", timeout_s=5, private=False, trusted=False)
 
 
 async def test_a_label_fills_only_a_host_that_is_allowed() -> None:
