@@ -1,13 +1,13 @@
 """``aws.asg_replace_instance``: have an Auto Scaling group end one of its instances and start another in its place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.autoscaling import (
@@ -94,7 +94,7 @@ class AsgReplaceInstance:
             depends_on=_dependencies(placed),
             changes=(Change(f"instance of {placed.group.name}", target.name, "another in its place"),),
             calls=(Call("autoscaling:TerminateInstanceInAutoScalingGroup", placed.group.arn, _body(target.name)),),
-            fidelity=await fidelity_of(ctx, target, (_WRITE,)),
+            fidelity=await fidelity_of(ctx, target, (replace(_WRITE, resource=placed.group.arn),)),
             summary=f"have Auto Scaling group {placed.group.name} replace instance {target.name}",
             params=params.model_dump(mode="json"),
             memory={"group": placed.group.name, "members": [one.id for one in placed.group.members]},
@@ -113,7 +113,7 @@ class AsgReplaceInstance:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        del intent_id, begun_at
+        del intent_id
         try:
             group = await read_group(ctx.aws, str(plan.memory["group"]))
         except (TargetNotFoundError, FactsMissingError) as error:
@@ -121,7 +121,9 @@ class AsgReplaceInstance:
         member = group.member(plan.target.name)
         if member is None:
             return Look(Answer.YES, f"instance {plan.target.name} is no longer in {group.name}")
-        return Look(answer_of(member.state.startswith(_GOING)), f"instance {member.id} is {member.state}")
+        if member.state.startswith(_GOING):
+            return Look(Answer.YES, f"instance {member.id} is {member.state}")
+        return not_there(ctx, begun_at, f"instance {member.id} is {member.state} and not leaving")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied

@@ -1,6 +1,7 @@
 """``aws.asg_set_capacity``: how many instances an Auto Scaling group is to have, within the bounds that it has."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from remediator.actions.aws.fidelity import fidelity_of
 from remediator.actions.aws.sizing import SizeParams
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.autoscaling import (
@@ -76,7 +77,7 @@ class AsgSetCapacity:
             group,
             wanted,
             activities,
-            fidelity=await fidelity_of(ctx, target, (_WRITE,)),
+            fidelity=await fidelity_of(ctx, target, (replace(_WRITE, resource=group.arn),)),
             params=params.model_dump(mode="json"),
             owners=stacks_of(group.tags),
             summary=f"set Auto Scaling group {group.name} from {group.desired} to {wanted} instances",
@@ -100,7 +101,7 @@ class AsgSetCapacity:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        del intent_id, begun_at  # by activities that were not there when the plan was made; clocks need not agree
+        del intent_id  # by activities that were not there when the plan was made
         before, after = int(plan.changes[0].before), int(plan.changes[0].after)
         try:
             group = await read_group(ctx.aws, plan.target.name)
@@ -112,7 +113,7 @@ class AsgSetCapacity:
         if any(_BY_USER in one.cause and (before, after) in _changes(one) for one in since):
             return Look(Answer.YES, f"an activity of {group.name} tells a user's request from {before} to {after}")
         if group.desired == before and not any(_changes(one) for one in since):
-            return Look(Answer.NO, f"{group.name} wants {before} as before, and no activity tells of a change")
+            return not_there(ctx, begun_at, f"{group.name} wants {before} as before, and no activity tells of a change")
         return Look(Answer.UNKNOWN, f"{group.name} wants {group.desired}; no activity tells yet who set that")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:

@@ -13,7 +13,7 @@ from remediator.actions.aws.ecs_service import (
     service_of_plan,
 )
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.ecs import READ_SERVICE, SERVICE, WRITE_SERVICE, EcsService, read_service
@@ -90,7 +90,7 @@ class EcsRestart:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        del intent_id, begun_at
+        del intent_id
         found = await _same(ctx, plan)
         if isinstance(found, Look):
             return found
@@ -101,7 +101,7 @@ class EcsRestart:
             return Look(Answer.YES, f"deployment {ours[0].id} of {found.name} is new, {ours[0].rollout}")
         if new:
             return Look(Answer.UNKNOWN, f"{found.name} was deployed anew with {new[0].task_definition} meanwhile")
-        return Look(Answer.NO, f"{found.name} has no new deployment")
+        return not_there(ctx, begun_at, f"{found.name} has no new deployment")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         del applied

@@ -15,7 +15,7 @@ from remediator.actions.aws.ecs_service import (
 )
 from remediator.actions.aws.fidelity import fidelity_of
 from remediator.actions.aws.sizing import SizeParams
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.ecs import (
@@ -123,7 +123,7 @@ class EcsScale:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        del intent_id, begun_at
+        del intent_id
         before, after = int(plan.changes[0].before), int(plan.changes[0].after)
         try:
             service = await read_service(ctx.aws, plan.target.within, plan.target.name)
@@ -136,7 +136,9 @@ class EcsScale:
         if service.desired == after and written and moved:
             return Look(Answer.YES, f"{service.name} wants {after} since the plan: {moved[-1]}")
         if service.desired == before and not moved:
-            return Look(Answer.NO, f"{service.name} wants {before} tasks as before, and has started and stopped none")
+            return not_there(
+                ctx, begun_at, f"{service.name} wants {before} tasks as before, and has started and stopped none"
+            )
         return Look(Answer.UNKNOWN, f"{service.name} wants {service.desired} tasks; who set that cannot be told yet")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:

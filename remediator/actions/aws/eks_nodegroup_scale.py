@@ -1,5 +1,6 @@
 """``aws.eks_nodegroup_scale``: how many nodes a managed node group of EKS is to have."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from remediator.actions.aws.fidelity import fidelity_of
 from remediator.actions.aws.sizing import SizeParams
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.eks import (
@@ -75,7 +76,7 @@ class EksNodegroupScale:
             found,
             after,
             updates,
-            fidelity=await fidelity_of(ctx, target, (_WRITE,)),
+            fidelity=await fidelity_of(ctx, target, (replace(_WRITE, resource=found.arn),)),
             params=params.model_dump(mode="json"),
             owners=stacks_of(found.tags),
             summary=f"scale {_named(found)} from {_sizes(found)} to {_sizes_of(after)}",
@@ -99,7 +100,7 @@ class EksNodegroupScale:
         )
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
-        del intent_id, begun_at  # the token cannot be asked for; the update that it made can
+        del intent_id  # the token cannot be asked for; the update that it made can
         try:
             found = await read_nodegroup(ctx.aws, plan.target.within, plan.target.name)
             since = await _since(ctx, plan, found)
@@ -113,7 +114,7 @@ class EksNodegroupScale:
             return Look(Answer.YES, f"update {ours[0].id} of {_named(found)} to {_sizes_of(after)} is {ours[0].status}")
         if any(one.sizes for one in since):
             return Look(Answer.UNKNOWN, f"{_named(found)} was changed since the plan, to {_sizes(found)}")
-        return Look(Answer.NO, f"{_named(found)} has had no update of its sizes since the plan")
+        return not_there(ctx, begun_at, f"{_named(found)} has had no update of its sizes since the plan")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         try:

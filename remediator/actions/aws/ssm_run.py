@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.write_once import write_once
+from remediator.actions.aws.write_once import not_there, write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
 from remediator.clients.aws.ec2 import INSTANCE_ARN
@@ -175,7 +175,7 @@ class SsmRun:
         ours = [one for one in sent if one.comment == intent_id]
         if ours:
             return Look(Answer.YES, f"command {ours[0].id} has our mark and is {ours[0].status}")
-        return Look(Answer.NO, f"no command on {plan.target.name} has our mark")
+        return not_there(ctx, begun_at, f"no command on {plan.target.name} has our mark")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:
         """A command that has ended, well or not, has run its course."""

@@ -1,12 +1,18 @@
 """Read, compare with the plan, write: once. AWS has no version to write against, so what is read last is compared last (S16)."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from remediator.actions.base import Applied
+from remediator.actions.base import ActionContext, Applied
+from remediator.answers import Answer
 from remediator.clients.aws.errors import AwsRefusedError
+from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError, OvertakenError, TargetNotFoundError, TransientError
 from remediator.runs.plan import Plan
+
+TOLD_WITHIN = timedelta(minutes=1)
+"""By then AWS's lists tell of what was done: they lag behind, by seconds as a rule."""
 
 T = TypeVar("T")
 
@@ -52,3 +58,10 @@ async def write_once(
     if answer is None:
         return Applied(f"{plan.summary}: checked, and not sent in a dry-run", {})
     return Applied(plan.summary, facts(answer))
+
+
+def not_there(ctx: ActionContext, begun_at: datetime, said: str) -> Look:
+    """What ``landed`` says where nothing of ours is to be seen: no, once it would have to be."""
+    if ctx.aws.now() < begun_at + TOLD_WITHIN:
+        return Look(Answer.UNKNOWN, f"{said} yet")
+    return Look(Answer.NO, said)
