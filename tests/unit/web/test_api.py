@@ -229,7 +229,7 @@ async def test_explain_answers_for_every_playbook_and_writes_nothing(sat: Desk, 
     assert status == 200
     [alert] = found["alerts"]
     [one] = alert["playbooks"]
-    assert one["matches"] and one["verdict"] == "deny" and one["target_problem"] == "no client for cluster prod"
+    assert one["matches"] and one["verdict"] == "deny" and one["target_problem"] == "no client for prod"
     assert {guard["guard"]: guard["passes"] for guard in one["guards"]}["pause"] is True
     assert (await client.call("GET", "/incidents"))[1] == {"incidents": []}
     assert (await client.call("GET", "/decisions"))[1] == {"decisions": []}
