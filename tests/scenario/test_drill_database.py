@@ -139,3 +139,39 @@ async def test_the_missing_backup_is_made_after_a_yes(tmp_path: Path) -> None:
             told = await over(service)
     for word in ("RdsBackupMissing", "make a snapshot of rds-instance orders", "alice approved", "available, 100%"):
         assert word in told, told
+
+
+PROMOTE = """
+apiVersion: remediator.dev/v1beta1
+kind: Playbook
+metadata: {name: promote-replica}
+match: [['alertname="DatabaseLost"']]
+target: {rds_instance: {name: "{{ labels.replica }}"}}
+autonomy: act
+guards: {cooldown: 15m}
+remedies:
+  - name: promote
+    steps: [{aws.rds_promote_replica: {data_loss: accept}}]
+    verify: {within: 90s, hold: 300ms, all: [{rds_available: {}}, {not: {replica_lag: {at_most: 1y}}}]}
+"""
+
+
+async def test_what_nobody_can_take_back_asks_though_everything_may_act(tmp_path: Path) -> None:
+    """The source is gone, so what the replica lacks is unknown and lost: the page says so, and the yes is to that."""
+    async with World(speed=4) as world:
+        rds(world).put("orders")
+        found = rds(world).put("orders-replica", multi_az=False, source="orders", lag_s=None)
+        labels = {"replica": "orders-replica", "severity": "critical"}
+        world.alert_when(lambda: bool(found.source), "DatabaseLost", labels)
+        settings = account_settings(world, tmp_path, "rds-instance/orders-replica")
+        async with running(tmp_path, PROMOTE, world=world, **settings) as service:
+            listen(world, service)
+            await in_state(service, "approval")
+            [page] = await service.until(world.pagerduty.open, within_s=LONG_S, what="somebody is asked")
+            assert "what it does not have is lost" in str(page.payload)
+            assert world.aws.writes == [] and found.source == "orders"
+            await approve(service)
+            run = await in_state(service, "ended")
+            assert run.outcome == Outcome.VERIFIED, run.reason
+            assert (found.source, found.status) == ("", "available")
+            assert [one.operation for one in world.aws.writes] == ["PromoteReadReplica"]

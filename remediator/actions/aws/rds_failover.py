@@ -20,7 +20,7 @@ from remediator.errors import FactsMissingError, TargetNotFoundError
 from remediator.runs.plan import Call, Change, Plan
 from remediator.targets import Target
 
-TOLD_WITHIN: Final = timedelta(minutes=3)
+TOLD_WITHIN: Final = timedelta(minutes=4)
 """So long after a call RDS tells of what it did; without a word of it by then, nothing was done."""
 
 

@@ -116,7 +116,7 @@ class TestFailover:
         plan = await doing.plan()
         begun_at = aws_stage.clock.now()
         assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
-        aws_stage.pass_time(200)
+        aws_stage.pass_time(250)
         assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.NO
 
     async def test_an_old_failover_that_is_listed_no_more_is_no_new_one(self, aws_stage: AwsStage) -> None:
