@@ -17,6 +17,8 @@ from remediator.settings import AwsAccount
 _CONNECT_S: Final = 3.0
 _READ_ATTEMPTS: Final = 3
 _ROLE_SESSION: Final = "remediator"
+_FROM_THIS_MACHINE: Final = ("env", "shared-credentials-file")
+"""The others of the chain ask somebody, by clients of their own: AWS for a role, a metadata service, a command."""
 Use = Literal["read", "write"]
 
 
@@ -116,6 +118,9 @@ def _session(account: AwsAccount) -> Any:
     if account.credentials_file is not None:
         session.set_config_variable("credentials_file", str(account.credentials_file))
     session.user_agent_name = "remediator"
+    if account.loopback_only:
+        chain = session.get_component("credential_provider")
+        chain.providers = [one for one in chain.providers if one.METHOD in _FROM_THIS_MACHINE]
     # After the credentials file: asking for a variable reads the files.
     session.register_component("data_loader", _models(session.get_config_variable("data_path")))
     return session

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +203,23 @@ async def test_an_endpoint_of_the_environment_is_not_asked_where_only_loopback_i
     await issued(aws_stage)
     async with client(aws_stage) as api:
         assert await describe(api)
+
+
+async def test_nobody_is_asked_for_a_credential_where_only_loopback_is(
+    aws_stage: AwsStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither AWS for a pod's role nor the machine's metadata service: the endpoint of settings is not theirs."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "token").write_text("throwaway")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_stage.aws.url)
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", aws_stage.aws.url)
+    async with client(aws_stage, profile=None, credentials_file=tmp_path / "none") as api:
+        with pytest.raises(FactsMissingError, match="NoCredentials"):
+            await describe(api)
+    assert list(aws_stage.aws.requests) == []
 
 
 SIMULATED = IamPermission(
