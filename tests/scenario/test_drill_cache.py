@@ -7,8 +7,8 @@ import pytest
 from remediator.runs.cursor import Outcome
 from remediator.sandbox.aws.elasticache import ReplicationGroup
 from remediator.sandbox.world import World
-from tests.scenario.test_drill_node_group import LONG_S, approve, in_state, listen, paged, timeline
 from tests.support.aws_account import account_settings
+from tests.support.drill import LONG_S, approve, in_state, listen, paged, timeline
 from tests.support.service import running
 
 GROUP = "elasticache-group/sessions"

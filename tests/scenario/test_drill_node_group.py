@@ -10,12 +10,11 @@ from remediator.runs.cursor import Outcome
 from remediator.sandbox.kubernetes.resources import NODES, PODS
 from remediator.sandbox.node_groups import add_node_group
 from remediator.sandbox.world import World
-from remediator.store.runs import RunRow
 from tests.support.aws_account import account_settings
-from tests.support.service import TOKEN, Service, running
+from tests.support.drill import LONG_S, PLAYBOOKS, approve, in_state, listen, paged, timeline
+from tests.support.service import running
 
-SHIPPED = Path("playbooks/nodegroup-scale-out.yaml").read_text()
-LONG_S = 120.0
+SHIPPED = (PLAYBOOKS / "nodegroup-scale-out.yaml").read_text()
 ROOM = {"cpu": "2", "memory": "8Gi", "pods": "20"}
 GROUP = "eks-nodegroup/prod/standard-workers"
 
@@ -62,34 +61,6 @@ def pending(world: World) -> list[dict[str, Any]]:
     return [pod for pod in pods(world) if not pod["spec"].get("nodeName")]
 
 
-def listen(world: World, service: Service) -> None:
-    world.send_alerts_to(f"{service.app.url}/webhook/alertmanager", bearer_token=TOKEN)
-
-
-async def in_state(service: Service, state: str) -> RunRow:
-    """The only run, once it is in this state. The first question to AWS loads botocore's models, which takes a slow machine a while."""
-
-    async def found() -> RunRow | None:
-        runs = await service.runs()
-        return runs[0] if len(runs) == 1 and runs[0].state == state else None
-
-    run: RunRow = await service.until(found, within_s=LONG_S, what=f"a run in state {state}")
-    return run
-
-
-async def paged(service: Service) -> None:
-    await service.until(service.world.pagerduty.open, within_s=LONG_S, what="somebody is paged")
-
-
-async def approve(service: Service) -> None:
-    run_id = (await in_state(service, "approval")).id
-    _, asked = await service.api("GET", f"runs/{run_id}")
-    status, said = await service.api(
-        "POST", f"runs/{run_id}/approve", reason="drill", plan=asked["approval"]["plan_hash"]
-    )
-    assert status == 200, said
-
-
 async def test_pods_that_find_no_node_get_one_after_a_yes(tmp_path: Path) -> None:
     async with world_with_a_full_cluster() as world:
         group = await full(world)
@@ -108,6 +79,7 @@ async def test_pods_that_find_no_node_get_one_after_a_yes(tmp_path: Path) -> Non
                 lambda: not world.pagerduty.open(), within_s=LONG_S, what="the page of the request is over"
             )
             told = await timeline(service)
+    print(told)
     for word in (
         "PodsPending",
         "alice approved",
@@ -144,10 +116,3 @@ async def test_a_node_group_that_settings_do_not_list_is_left_alone(tmp_path: Pa
             await paged(service)
             assert await service.runs() == []
             assert world.aws.writes == []
-
-
-async def timeline(service: Service) -> str:
-    """What the incident's closing report tells, line by line."""
-    [incident] = await service.incidents()
-    _, story = await service.api("GET", f"incidents/{incident.id}")
-    return "\n".join(str(event["text"]) for event in story["timeline"])

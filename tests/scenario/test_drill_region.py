@@ -11,8 +11,8 @@ from aiohttp import web
 from remediator.clients.http_probe import HttpProbe
 from remediator.runs.cursor import Outcome
 from remediator.sandbox.world import World
-from tests.scenario.test_drill_node_group import LONG_S, approve, in_state, listen, paged, timeline
 from tests.support.aws_account import account_settings
+from tests.support.drill import LONG_S, approve, in_state, listen, paged, timeline
 from tests.support.service import running
 
 RECORD = "route53-record/example.org/www.example.org:A"
