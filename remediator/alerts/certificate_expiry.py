@@ -101,6 +101,11 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
 
 
+def group_of(labels: Mapping[str, str]) -> str:
+    """What the alerts about one certificate have in common."""
+    return ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()) if name != "severity")
+
+
 def _description(held: Held) -> str:
     if held.renewal_time is None:
         return "Found by remediator's own look at certificates; nothing says that anybody renews it."

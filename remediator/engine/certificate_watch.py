@@ -4,12 +4,16 @@ Every pass raises what fires then anew, so that what was raised stays confirmed 
 or no longer there. Of what could not be looked at nothing is ended.
 """
 
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
 import structlog
 
-from remediator.alerts.certificate_expiry import SOURCE, alerts, ended, thresholds
+from remediator.alerts.certificate_expiry import SOURCE, alerts, ended, group_of, thresholds
+from remediator.alerts.payload import Alert
 from remediator.clock import Clock
 from remediator.engine.certificate_places import Seen
 from remediator.engine.door import Door
@@ -90,10 +94,9 @@ class CertificateWatch:
             for one in standing
             if one.fingerprint not in found and not any(place <= one.labels.items() for place in unknown)
         ]
-        if firing or over:
-            counts = await self._intake.take_fetched(SOURCE, RECEIVER, [*over, *firing])
-            if counts["new"] or counts["resolved"]:
-                log.info("certificates_looked_at", listed=len(seen.held), new=counts["new"], closed=counts["resolved"])
+        counts = await _take(self._intake, [*over, *firing])
+        if counts["new"] or counts["resolved"]:
+            log.info("certificates_looked_at", listed=len(seen.held), new=counts["new"], closed=counts["resolved"])
         return not seen.unread
 
     def _tell(self, seen: Seen) -> None:
@@ -112,6 +115,19 @@ async def end_all(store: Door, intake: Intake, clock: Clock) -> None:
     """
     async with store.read() as connection:
         standing = await standing_alerts(connection, SOURCE)
-    if standing:
-        now = clock.now()
-        await intake.take_fetched(SOURCE, RECEIVER, [ended(one.labels, one.last_starts_at, now) for one in standing])
+    now = clock.now()
+    await _take(intake, [ended(one.labels, one.last_starts_at, now) for one in standing])
+
+
+async def _take(intake: Intake, alerts: Sequence[Alert]) -> "Counter[str]":
+    """Each certificate is a group of its own: where no playbook takes them, each has an incident and a page, and ends by itself."""
+    groups: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        groups.setdefault(group_of(alert.labels), []).append(alert)
+    counts: Counter[str] = Counter()
+    taking = (intake.take_fetched(SOURCE, RECEIVER, those, group_key=key) for key, those in groups.items())
+    for taken in await asyncio.gather(*taking, return_exceptions=True):  # none is left behind when another fails
+        if isinstance(taken, BaseException):
+            raise taken
+        counts.update(taken)
+    return counts

@@ -104,7 +104,13 @@ class Intake:
             self._inside -= 1
 
     async def take_fetched(
-        self, source: str, receiver: str, alerts: Sequence[Alert], *, watch_until: datetime | None = None
+        self,
+        source: str,
+        receiver: str,
+        alerts: Sequence[Alert],
+        *,
+        watch_until: datetime | None = None,
+        group_key: str = "",
     ) -> Counts:
         """Store alerts that Alertmanager's API showed, or showed to be over, as if they had been delivered.
 
@@ -113,7 +119,7 @@ class Intake:
         Raises:
             StoreUnavailableError: not all are stored; fetch again later.
         """
-        envelope = Envelope(receiver=receiver, group_key="", external_url="", truncated=0, raw_alerts=())
+        envelope = Envelope(receiver=receiver, group_key=group_key, external_url="", truncated=0, raw_alerts=())
         counts = _zero()
         for at in range(0, len(alerts), _SLICE):
             part = self._arrival(source, envelope, alerts[at : at + _SLICE], delivery_id=None, packed=None)
