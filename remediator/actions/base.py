@@ -5,7 +5,7 @@ dry-run (design, "Dry run is a client").
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +15,7 @@ from remediator.clients.aws.api import AwsApi
 from remediator.clients.kubernetes.client import KubernetesClient
 from remediator.clients.permissions import Right
 from remediator.conditions.base import Look, account_of_place, cluster_of_place
+from remediator.runs.cursor import EFFECT_WITHIN
 from remediator.runs.plan import Plan
 from remediator.targets import Target
 
@@ -119,6 +120,12 @@ class Action(Protocol):
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
         """A plan that puts back what this step changed, or None where that is not possible or somebody wrote since (S25)."""
         ...
+
+
+def effect_within(action: Action) -> timedelta:
+    """How long its effect may take when a later step waits for it: what an action that is slower than usual says of itself."""
+    found: timedelta = getattr(action, "effect_within", EFFECT_WITHIN)
+    return found
 
 
 def answer_of(known: bool) -> Answer:

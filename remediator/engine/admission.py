@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from remediator.actions import action_named
+from remediator.actions.base import effect_within
 from remediator.decision.decide import Decision, Verdict
 from remediator.engine.formats import needs_of
 from remediator.engine.survey import shown
 from remediator.playbooks.model import Playbook, Remedy
-from remediator.runs import machine, stepping, verification
+from remediator.runs import machine, verification
 from remediator.runs.cursor import RemedyShape, Shape
 from remediator.runs.plan import plans_hash
 from remediator.settings import Settings
@@ -41,13 +42,16 @@ def _remedy_shape(remedy: Remedy) -> RemedyShape:
         hold=timedelta(0) if verify is None else verify.hold,
         if_refuted=remedy.if_refuted or default,
         writes=remedy.writes,
+        effect_within=max(effect_within(action_named(step.action)) for step in remedy.steps),
     )
 
 
 def longest(shape: Shape, settings: Settings) -> timedelta:
     """How long a run can take before it must have ended or wait for a person: the sum of its own limits."""
-    each_step = (machine.LAND_WITHIN + stepping.EFFECT_WITHIN + 4 * settings.timings.request) * 2
-    remedies = sum((each_step * r.steps + r.within + 2 * r.hold for r in shape.remedies), timedelta(0))
+    each_call = machine.LAND_WITHIN + 4 * settings.timings.request
+    remedies = sum(
+        ((each_call + r.effect_within) * 2 * r.steps + r.within + 2 * r.hold for r in shape.remedies), timedelta(0)
+    )
     return settings.timings.approval + shape.settle + remedies + verification.WATCH_FOR
 
 

@@ -55,6 +55,10 @@ class Question(StrEnum):
     """The undo did not go through: continue (try again) or abandon (S19)."""
 
 
+EFFECT_WITHIN = timedelta(minutes=10)
+"""How long a step's effect may usually take when something waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemedyShape:
     """What the machine must know of a remedy."""
@@ -65,6 +69,8 @@ class RemedyShape:
     if_refuted: Literal["undo", "keep"]
     writes: bool = True
     """False: its steps only look, and the run ends ``informed``."""
+    effect_within: timedelta = EFFECT_WITHIN
+    """How long the effect of one of its steps may take when something waits for it: as long as the slowest of its actions needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from remediator.runs.events import Denied, Do, Refused, Wait
 from remediator.runs.moves import Next, after_cancel, ask, end, enter, next_step, remedy_of
 
 MAX_ATTEMPTS = 5
-EFFECT_WITHIN = timedelta(minutes=10)
-"""How long a step's effect may take when something waits for it."""
 PARTS_WITHIN = timedelta(minutes=30)
 """How long a step may go on being done in parts (a drain waits for budgets) before it counts as stopped."""
 BACK_OFF = timedelta(seconds=2)
@@ -103,7 +101,7 @@ def partly(cursor: Cursor, shape: Shape, now: datetime) -> Next:
 
 
 def effect(cursor: Cursor, answer: Answer, shape: Shape, now: datetime) -> Next:
-    until = cursor.since + EFFECT_WITHIN
+    until = cursor.since + remedy_of(cursor, shape).effect_within
     if cursor.direction == "undo":
         return undo.effect(cursor, answer, until, shape, now)
     if answer is Answer.YES:

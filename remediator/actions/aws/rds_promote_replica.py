@@ -47,6 +47,7 @@ class RdsPromoteReplica:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"rds-instance"})
+    effect_within: ClassVar[timedelta] = timedelta(hours=1)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

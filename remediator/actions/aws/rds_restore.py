@@ -60,6 +60,7 @@ class RdsRestore:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"rds-instance"})
+    effect_within: ClassVar[timedelta] = timedelta(hours=6)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         if params.source == "snapshot":

@@ -1,6 +1,6 @@
 """``aws.rds_snapshot``: make a snapshot of an instance or a cluster, once, under a name of its own."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from remediator.actions.aws.fidelity import fidelity_of
@@ -50,6 +50,7 @@ class RdsSnapshot:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = MADE_OF
+    effect_within: ClassVar[timedelta] = timedelta(hours=6)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del params

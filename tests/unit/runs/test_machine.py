@@ -164,6 +164,16 @@ def test_an_effect_that_does_not_come_stops_the_steps_and_what_is_there_is_verif
     assert refuted.done == ()
 
 
+def test_an_effect_is_waited_for_as_long_as_the_slowest_action_of_the_remedy_needs() -> None:
+    slow = replace(TWO_STEPS, effect_within=timedelta(hours=6))
+    steps: list[Any] = [(0, RESTART, ...), (0, GO, ...), (1, DONE, Do.LOOK_EFFECT)]
+    hour = 3600
+    cursor = play(shape(slow), *steps, (hour, NO, hour + 5), (5 * hour, YES, Do.CHECK))
+    assert cursor.step == 1
+    cursor = play(shape(slow), *steps, (6 * hour + 1, NO, Do.LOOK_VERIFY))
+    assert cursor.stopped is not None and "did not take effect in time" in cursor.stopped
+
+
 def test_refuted_and_kept_goes_on_with_the_next_remedy_and_ends_refuted_after_the_last() -> None:
     cursor = play(
         shape(ONE, ONE), *REFUTED, (602, Admitted(1), Do.APPLY), (603, DONE, Do.LOOK_VERIFY), (1203, NO, Do.END)
