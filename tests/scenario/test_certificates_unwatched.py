@@ -32,11 +32,12 @@ remedies:
   - name: renew
     when: [{issuer_ready: {}}]
     steps: [{certmanager.renew: {}}]
-    verify: {within: 20s, hold: 300ms, all: [{certificate_renewed: {}}]}
+    verify: {within: 90s, hold: 300ms, all: [{certificate_renewed: {}}]}
 """
 SHIPPED = (Path(__file__).parents[2] / "playbooks" / "certificate-renew.yaml").read_text()
 
 
+LONG_S = 90.0
 # Longer times than usual: a decision that had to wait for an answer would come again only after a minute.
 WATCHED: dict[str, Any] = {
     **{"certificates__watch": True, "certificates__every": "1s"},
@@ -59,14 +60,18 @@ async def test_the_certificate_is_renewed_and_what_was_raised_is_over(tmp_path: 
         await certificates.issuer(stage)
         await certificates.certificate(stage)
         async with running(tmp_path, RENEW, world=world, **WATCHED, **await least(stage, RENEW)) as service:
-            [run] = await service.ended()
+
+            async def ended() -> list[Any]:
+                return [one for one in await service.runs() if one.state == "ended"]
+
+            [run] = await service.until(ended, within_s=LONG_S, what="the run has ended")
             assert run.outcome == "verified", run.reason
             assert (await stage.get("Certificate", "web"))["status"]["revision"] == 2
 
             async def closed() -> bool:
                 return [one.state for one in await service.incidents()] == ["closed"]
 
-            await service.until(closed, what="the watcher sees that it was renewed")
+            await service.until(closed, within_s=LONG_S, what="the watcher sees that it was renewed")
             story = await service.story(run.incident_id)
             raised = [(one.source, one.severity, one.state) for one in story.episodes]
             assert raised == [("watcher", "medium", "closed")]
@@ -80,13 +85,13 @@ async def test_as_shipped_the_renewal_is_proposed(tmp_path: Path) -> None:
         await certificates.issuer(stage)
         await certificates.certificate(stage)
         async with running(tmp_path, SHIPPED, world=world, **WATCHED, **await least(stage, SHIPPED)) as service:
-            [incident] = await service.until(service.incidents, what="an incident")
+            [incident] = await service.until(service.incidents, within_s=LONG_S, what="an incident")
 
             async def proposed() -> list[Any]:
                 story = await service.story(incident.id)
                 return [one for one in story.decisions if one["verdict"] == "propose"]
 
-            [made] = await service.until(proposed, what="a proposal")
+            [made] = await service.until(proposed, within_s=LONG_S, what="a proposal")
             assert "have Issuer ca issue certificate shop/web anew" in made["plan"]["steps"][0]["summary"]
             assert (await stage.get("Certificate", "web"))["status"]["revision"] == 1
 
@@ -113,11 +118,13 @@ async def test_what_nobody_can_renew_here_is_told_of(tmp_path: Path, monkeypatch
 
             of_secret = "the certificate in Secret shop/shop in sandbox"
             of_server = f"the certificate that 127.0.0.1:{server.port} serves"
-            await service.until(lambda: paged() == [of_secret, of_server], what="both are paged")
+            await service.until(lambda: paged() == [of_secret, of_server], within_s=LONG_S, what="both are paged")
             assert [one.severity for one in await service.incidents()] == ["high", "high"]
             later = key_pair("shop.example.net", until=end + timedelta(days=90))
             await stage.patch("Secret", "shop", {"data": {"tls.crt": coded(later.chain), "tls.key": coded(later.key)}})
-            await service.until(lambda: paged() == [of_server], what="what was put right by hand is over")
+            await service.until(
+                lambda: paged() == [of_server], within_s=LONG_S, what="what was put right by hand is over"
+            )
 
 
 def coded(data: bytes) -> str:
