@@ -9,11 +9,10 @@ import pytest
 from remediator.runs.cursor import Outcome
 from remediator.sandbox.aws.rds import Rds
 from remediator.sandbox.world import World
-from tests.scenario.test_drill_node_group import LONG_S, approve, in_state, listen, paged, timeline
 from tests.support.aws_account import account_settings
+from tests.support.drill import LONG_S, PLAYBOOKS, approve, in_state, listen, paged, timeline
 from tests.support.service import Service, running
 
-PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 INSTANCE, CLUSTER = "rds-instance/orders", "rds-cluster/shop"
 PLACE = "aws/111122223333/eu-central-1"
 
