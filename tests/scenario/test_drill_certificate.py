@@ -128,8 +128,8 @@ async def test_what_the_authority_refuses_is_paged_in_its_own_words_and_nothing_
     async with running_out(tmp_path) as scene:
         before = scene.stored()
         await certificates.answer(scene.stage, "fail")
-        playbook = drill(scene.endpoint.port, "act", within="1s")
-        async with running(tmp_path, playbook, world=scene.world) as service:
+        playbook = drill(scene.endpoint.port, "act", within="5s")
+        async with running(tmp_path, playbook, world=scene.world, timings__look="500ms") as service:
             listen(scene, service)
             [run] = await service.ended()
             assert run.outcome == Outcome.REFUTED, run.reason

@@ -63,6 +63,8 @@ class Renew:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"certificate"})
+    effect_within: ClassVar[timedelta] = timedelta(minutes=30)
+    """A challenge by DNS alone often takes ten."""
 
     def permissions(self, kind: str, params: Any) -> tuple[Permission, ...]:
         del params
