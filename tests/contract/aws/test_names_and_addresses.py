@@ -1,0 +1,202 @@
+"""The particular traps of Route 53 and of AWS WAF: what others write meanwhile, what is only nearly what it seems."""
+
+from typing import Any
+
+import pytest
+
+from remediator.actions.base import PlanRefusedError
+from remediator.answers import Answer
+from remediator.errors import FactsMissingError, OvertakenError, TransientError
+from remediator.sandbox.aws.service import Refused
+from tests.contract.aws.cases import network_cases as cases
+from tests.contract.aws.doing_aws import FIRST, SECOND, DoingAws
+from tests.support.aws_stage import AwsStage
+
+
+async def failover(stage: AwsStage) -> DoingAws:
+    return await DoingAws.on(stage, "aws.route53_failover", await cases.weighted(stage), to="recovery")
+
+
+async def test_weights_that_somebody_changed_since_the_plan_are_left(aws_stage: AwsStage) -> None:
+    doing = await failover(aws_stage)
+    plan = await doing.plan()
+    aws_stage.aws.route53.put(cases.zone(aws_stage), cases.record(SetIdentifier="home", Weight=50))
+    with pytest.raises(OvertakenError, match="sets"):
+        await doing.apply(plan)
+    assert aws_stage.aws.writes == []
+
+
+async def test_an_undo_leaves_what_somebody_wrote_since(aws_stage: AwsStage) -> None:
+    doing = await failover(aws_stage)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    assert (await doing.undo_plan(plan)) is not None
+    assert (await doing.undo_plan(plan, SECOND)) is None, "not ours"
+    aws_stage.aws.route53.put(cases.zone(aws_stage), cases.record("192.0.2.3", SetIdentifier="third", Weight=7))
+    assert (await doing.undo_plan(plan)) is None
+
+
+async def test_the_mark_of_an_earlier_failover_is_none_of_this_one(aws_stage: AwsStage) -> None:
+    """Somebody put the weights back by hand, and the mark stayed."""
+    doing = await failover(aws_stage)
+    await doing.apply(await doing.plan(), FIRST)
+    for record in (
+        cases.record(SetIdentifier="home", Weight=100),
+        cases.record(cases.RECOVERY, SetIdentifier="recovery", Weight=0, HealthCheckId="recovery"),
+    ):
+        aws_stage.aws.route53.put(cases.zone(aws_stage), record)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    assert (await doing.landed(plan, SECOND, begun_at)).answer is Answer.NO
+    await doing.apply(plan, SECOND)
+    assert (await doing.landed(plan, SECOND, begun_at)).answer is Answer.YES
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is not Answer.YES
+
+
+async def test_a_share_that_the_recovery_record_has_is_kept_and_the_others_have_none(aws_stage: AwsStage) -> None:
+    """Three regions: two were answering."""
+    target = await cases.weighted(aws_stage)
+    zone = cases.zone(aws_stage)
+    aws_stage.aws.route53.put(zone, cases.record("192.0.2.3", SetIdentifier="third", Weight=5))
+    aws_stage.aws.route53.put(zone, cases.record(cases.RECOVERY, SetIdentifier="recovery", Weight=20))
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, to="recovery")
+    await doing.apply(await doing.plan())
+    assert cases.weights(aws_stage) == {"home": 0, "recovery": 20, "third": 0}
+
+
+async def test_several_public_zones_of_one_name_need_an_id(aws_stage: AwsStage) -> None:
+    await cases.weighted(aws_stage)
+    aws_stage.aws.route53.zone("example.org", id="ZOTHER")
+    by_name = aws_stage.target("route53-record", "www.example.org:A", "example.org")
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", by_name, to="recovery")
+    with pytest.raises(FactsMissingError, match="ZEXAMPLE"):
+        await doing.plan()
+    by_id = aws_stage.target("route53-record", "www.example.org:A", "ZEXAMPLE")
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", by_id, to="recovery")
+    assert (await doing.plan()).uid == "ZEXAMPLE/www.example.org/A"
+
+
+async def test_a_name_with_a_star_is_not_failed_over(aws_stage: AwsStage) -> None:
+    await cases.weighted(aws_stage)
+    target = aws_stage.target("route53-record", "*.example.org:A", "example.org")
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, to="recovery")
+    with pytest.raises(PlanRefusedError) as refused:
+        await doing.plan()
+    assert refused.value.code == "wildcard"
+
+
+async def test_a_health_check_that_is_inverted_already_is_told_to_be_unhealthy_for_sure(aws_stage: AwsStage) -> None:
+    """Inverted alone it says healthy while its checkers see nothing: only with Disabled beside it it does not depend on them."""
+    target = await cases.pair(aws_stage)
+    check = aws_stage.aws.route53.health_checks["primary"]
+    check.inverted, check.sees = True, False
+    assert cases.led_by_check(aws_stage) == 0
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, away_from_primary=True)
+    plan = await doing.plan()
+    assert [change.field for change in plan.changes] == ["Disabled"]
+    await doing.apply(plan)
+    assert cases.led_by_check(aws_stage) == 1
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    await doing.apply(undo, SECOND)
+    assert (check.inverted, check.disabled) == (True, False)
+
+
+async def test_a_health_check_that_was_written_since_is_left(aws_stage: AwsStage) -> None:
+    target = await cases.pair(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, away_from_primary=True)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    aws_stage.aws.route53.health_checks["primary"].version += 1
+    with pytest.raises(OvertakenError):
+        await doing.apply(plan)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    assert aws_stage.aws.writes == []
+
+
+async def test_a_set_that_others_write_meanwhile_is_read_again_and_loses_nothing(aws_stage: AwsStage) -> None:
+    target = await cases.blockable(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
+    plan = await doing.plan()
+    kept = aws_stage.aws.wafv2.ip_sets["blocked"]
+    kept.addresses.append("203.0.113.10/32")
+    locked = Refused("WAFOptimisticLockException", "somebody was quicker")
+    aws_stage.aws.fault("wafv2", "UpdateIPSet", "refused", refused=locked, times=2)
+    await doing.apply(plan)
+    assert kept.addresses == ["203.0.113.9/32", "203.0.113.10/32", f"{cases.ABUSIVE}/32"]
+    assert kept.writes == 1
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    await doing.apply(undo, SECOND)
+    assert kept.addresses == ["203.0.113.9/32", "203.0.113.10/32"]
+    assert (await doing.landed(undo, SECOND)).answer is Answer.YES
+
+
+async def test_a_set_that_is_written_all_the_time_is_given_up_for_now(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", await cases.blockable(aws_stage))
+    plan = await doing.plan()
+    locked = Refused("WAFOptimisticLockException", "somebody was quicker")
+    aws_stage.aws.fault("wafv2", "UpdateIPSet", "refused", refused=locked, times=None)
+    with pytest.raises(TransientError, match="each time"):
+        await doing.apply(plan)
+    assert cases.blocked(aws_stage) == 0
+
+
+async def test_marks_leave_the_words_of_people_whole(aws_stage: AwsStage) -> None:
+    """There is room for 256 characters; the oldest marks go first, and with no room at all it is unknown who wrote."""
+    target = await cases.blockable(aws_stage)
+    kept = aws_stage.aws.wafv2.ip_sets["blocked"]
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
+    for words, answer in (("w" * 200, Answer.YES), ("w" * 250, Answer.UNKNOWN)):
+        kept.description = words
+        aws_stage.aws.wafv2.write("blocked", ["203.0.113.9/32"])
+        plan = await doing.plan()
+        await doing.apply(plan)
+        assert kept.description.startswith(words) and len(kept.description) <= 256
+        assert (await doing.landed(plan)).answer is answer
+
+
+@pytest.mark.parametrize(
+    ("address", "params", "code"),
+    [
+        ("10.0.0.1", {}, "address_not_public"),
+        ("100.64.0.1", {}, "address_not_public"),
+        ("169.254.169.254", {}, "address_not_public"),
+        ("192.0.2.1", {}, "address_not_public"),
+        ("224.0.0.1", {}, "address_not_public"),
+        ("255.255.255.255", {}, "address_not_public"),
+        ("fd00::1", {}, "address_not_public"),
+        ("2001:db8::1", {}, "address_not_public"),
+        ("2002:5db8:d822::1", {}, "address_not_public"),
+        ("64:ff9b::5db8:d822", {}, "address_not_public"),
+        (cases.ABUSIVE, {"never": ["93.184.216.34"]}, "address_allowed"),
+        (cases.ABUSIVE, {"never": ["93.184.0.0/16"]}, "address_allowed"),
+        (cases.ABUSIVE, {"never": ["93.184.216.200"], "ipv4_prefix": 24}, "address_allowed"),
+    ],
+)
+async def test_what_must_stay_reachable_is_not_blocked(
+    aws_stage: AwsStage, address: str, params: dict[str, Any], code: str
+) -> None:
+    await cases.blockable(aws_stage)
+    target = aws_stage.target("waf-address", address, "regional:blocked")
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target, **params)
+    with pytest.raises(PlanRefusedError) as refused:
+        await doing.plan()
+    assert refused.value.code == code
+    assert aws_stage.aws.asked == [], "refused before anybody is asked"
+
+
+async def test_the_playbook_says_how_much_around_an_address_is_blocked(aws_stage: AwsStage) -> None:
+    aws_stage.aws.wafv2.put("blocked6", version="IPV6")
+    target = aws_stage.target("waf-address", "2A00:1450:4001:82b::200e", "regional:blocked6")
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target, ipv6_prefix=64)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    assert aws_stage.aws.wafv2.ip_sets["blocked6"].addresses == ["2a00:1450:4001:82b::/64"]
+
+
+async def test_sets_of_cloudfront_are_asked_for_in_their_region_alone(aws_stage: AwsStage) -> None:
+    target = aws_stage.target("waf-address", cases.ABUSIVE, "cloudfront:blocked")
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
+    with pytest.raises(FactsMissingError, match="us-east-1"):
+        await doing.plan()
