@@ -56,6 +56,9 @@ AWS_KINDS = (
 )
 _ANY_CASE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster", "rds-instance", "route53-record"})
 """Kinds whose names AWS keeps in lower case, however they are asked for."""
+_BY_NAME_ALONE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster", "rds-instance"})
+"""Kinds whose API takes an ARN for a name as well: one thing would have two spellings, two locks and two budgets."""
+_IDENTIFIER = re.compile(r"[A-Za-z](-?[A-Za-z0-9]){0,62}")
 
 
 class InvalidTargetError(ValueError):
@@ -115,7 +118,7 @@ class Target:
         _check(_REGION, "region", region)
         if kind not in AWS_KINDS:
             raise InvalidTargetError(f"kind {kind[:80]!r} is none of AWS: {', '.join(AWS_KINDS)}")
-        _check(_AWS_NAME, f"{kind} name", name)
+        _check(_IDENTIFIER if kind in _BY_NAME_ALONE else _AWS_NAME, f"{kind} name", name)
         if kind == "waf-address":
             name = _address(name)
         if kind in WITHIN:

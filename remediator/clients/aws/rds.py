@@ -123,7 +123,7 @@ async def read_instance(api: AwsApi, name: str) -> DbInstance:
     """Raises TargetNotFoundError or FactsMissingError."""
     answer = await api.read(SERVICE, "describe_db_instances", DBInstanceIdentifier=name)
     found = understood(f"DB instance {name}", lambda: [_instance(one) for one in answer["DBInstances"]])
-    if not found:
+    if not found or found[0].name != name:
         raise TargetNotFoundError(f"there is no DB instance {name} in {api.region}")
     return found[0]
 
