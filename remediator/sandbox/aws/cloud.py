@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -22,6 +22,25 @@ from remediator.sandbox.journal import Journal, Received
 from remediator.sandbox.listener import Listener
 from remediator.sandbox.signals import Signal
 from remediator.sandbox.timekeeping import Pace
+
+if TYPE_CHECKING:
+    from remediator.sandbox.aws.acm import Acm
+    from remediator.sandbox.aws.application_autoscaling import ApplicationAutoscaling
+    from remediator.sandbox.aws.arc_zonal_shift import ArcZonalShift
+    from remediator.sandbox.aws.autoscaling import Autoscaling
+    from remediator.sandbox.aws.cloudwatch import CloudWatch
+    from remediator.sandbox.aws.ec2 import Ec2
+    from remediator.sandbox.aws.ecs import Ecs
+    from remediator.sandbox.aws.eks import Eks
+    from remediator.sandbox.aws.elasticache import ElastiCache
+    from remediator.sandbox.aws.elbv2 import Elbv2
+    from remediator.sandbox.aws.iam import Iam
+    from remediator.sandbox.aws.rds import Rds
+    from remediator.sandbox.aws.route53 import Route53
+    from remediator.sandbox.aws.s3 import S3
+    from remediator.sandbox.aws.ssm import Ssm
+    from remediator.sandbox.aws.sts import Sts
+    from remediator.sandbox.aws.wafv2 import Wafv2
 
 ACCOUNT = "111122223333"
 REGION = "eu-central-1"
@@ -115,6 +134,25 @@ class Account:
         if not isinstance(found, kind):
             raise TypeError(f"{kind.name} is {found!r}")
         return found
+
+    if TYPE_CHECKING:  # loaded by `__getattr__`, each at first use
+        acm: Acm
+        application_autoscaling: ApplicationAutoscaling
+        arc_zonal_shift: ArcZonalShift
+        autoscaling: Autoscaling
+        cloudwatch: CloudWatch
+        ec2: Ec2
+        ecs: Ecs
+        eks: Eks
+        elasticache: ElastiCache
+        elbv2: Elbv2
+        iam: Iam
+        rds: Rds
+        route53: Route53
+        s3: S3
+        ssm: Ssm
+        sts: Sts
+        wafv2: Wafv2
 
     def __getattr__(self, name: str) -> Any:
         found = None if name.startswith("_") else self.service(name.replace("_", "-"))
