@@ -4,13 +4,14 @@ import asyncio
 import inspect
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from remediator.sandbox.world import World
+from remediator.store import postgresql
 from tests.controlplane import cert_manager as real_cert_manager
 from tests.controlplane import shared
 from tests.controlplane.processes import StartError
@@ -21,6 +22,7 @@ from tests.support.cluster import Stage
 from tests.support.emulated_cluster import EmulatedStage
 from tests.support.needs import Programs, not_run, programs, teller, was_not_run
 from tests.support.new_store import NewStore
+from tests.support.patient import Patient
 from tests.support.real_cluster import RealStage
 
 # Two noisy shared cores: no deadlines, and slow input generation is no finding.
@@ -88,6 +90,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(was_not_run(report) for report in terminalreporter.stats.get("not run", ()))
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} not run: {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_with_databases() -> Iterator[None]:
+    """A test whose process got no processor for three seconds is no frozen replica. Tests of the bounds give their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgresql, "Bounds", Patient)
+        yield
 
 
 @pytest.fixture(scope="session")
