@@ -108,15 +108,14 @@ class CertificateWatch:
 
 
 async def end_all(store: Door, intake: Intake, clock: Clock) -> None:
-    """The watcher is switched off: what it raised is over.
-
-    Raises:
-        StoreUnavailableError: not all is stored.
-    """
-    async with store.read() as connection:
-        standing = await standing_alerts(connection, SOURCE)
-    now = clock.now()
-    await _take(intake, [ended(one.labels, one.last_starts_at, now) for one in standing])
+    """The watcher is switched off: what it raised is over. A store that cannot take it now must not keep the rest from starting."""
+    try:
+        async with store.read() as connection:
+            standing = await standing_alerts(connection, SOURCE)
+        now = clock.now()
+        await _take(intake, [ended(one.labels, one.last_starts_at, now) for one in standing])
+    except StoreUnavailableError as error:
+        log.warning("certificate_look_failed", reason=str(error))
 
 
 async def _take(intake: Intake, alerts: Sequence[Alert]) -> "Counter[str]":
