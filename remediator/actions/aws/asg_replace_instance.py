@@ -1,7 +1,7 @@
 """``aws.asg_replace_instance``: have an Auto Scaling group end one of its instances and start another in its place."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -60,6 +60,7 @@ class AsgReplaceInstance:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"ec2-instance"})
+    effect_within: ClassVar[timedelta] = timedelta(minutes=20)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

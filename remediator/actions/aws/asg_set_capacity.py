@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -53,6 +53,7 @@ class AsgSetCapacity:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"asg"})
+    effect_within: ClassVar[timedelta] = timedelta(minutes=20)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

@@ -1,6 +1,6 @@
 """``aws.ecs_restart``: a new deployment of an ECS service, which replaces every task by the service's own rules."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -41,6 +41,7 @@ class EcsRestart:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = KINDS
+    effect_within: ClassVar[timedelta] = timedelta(minutes=45)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from remediator.actions.aws.ecs_service import (
@@ -61,6 +61,7 @@ class EcsScale:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = KINDS
+    effect_within: ClassVar[timedelta] = timedelta(minutes=20)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

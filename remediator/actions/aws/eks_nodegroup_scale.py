@@ -1,7 +1,7 @@
 """``aws.eks_nodegroup_scale``: how many nodes a managed node group of EKS is to have."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -54,6 +54,7 @@ class EksNodegroupScale:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"eks-nodegroup"})
+    effect_within: ClassVar[timedelta] = timedelta(minutes=20)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind, params

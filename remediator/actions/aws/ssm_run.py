@@ -1,6 +1,6 @@
 """``aws.ssm_run``: run one document of Systems Manager, word for word as the playbook says, on one EC2 instance."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -97,6 +97,7 @@ class SsmRun:
     version: ClassVar[int] = 1
     params: ClassVar[type[ActionParams]] = Params
     target_kinds: ClassVar[frozenset[str]] = frozenset({"ec2-instance"})
+    effect_within: ClassVar[timedelta] = timedelta(hours=1)
 
     def permissions(self, kind: str, params: Any) -> tuple[IamPermission, ...]:
         del kind
