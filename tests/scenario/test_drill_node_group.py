@@ -106,6 +106,31 @@ async def test_a_node_that_does_not_help_is_kept_and_somebody_is_paged(tmp_path:
             assert [one.operation for one in world.aws.writes] == ["UpdateNodegroupConfig"]
 
 
+async def test_as_shipped_it_only_says_what_it_would_do(tmp_path: Path) -> None:
+    async with world_with_a_full_cluster() as world:
+        await full(world)
+        settings = account_settings(world, tmp_path, GROUP)
+        async with running(tmp_path, SHIPPED, world=world, **settings) as service:
+            listen(world, service)
+            await paged(service)
+            [page] = world.pagerduty.open()
+            assert "from 2 nodes (at least 1) to 3 nodes" in str(page.payload), page.payload
+            assert await service.runs() == []
+            assert world.aws.writes == []
+
+
+async def test_a_rehearsal_asks_aws_for_nothing_but_what_is_there(tmp_path: Path) -> None:
+    async with world_with_a_full_cluster() as world:
+        group = await full(world)
+        settings = account_settings(world, tmp_path, GROUP)
+        async with running(tmp_path, drill("act"), world=world, mode="dry-run", **settings) as service:
+            listen(world, service)
+            run = await in_state(service, "ended")
+            assert run.outcome == Outcome.REHEARSED, run.reason
+            assert (group.group.desired, world.aws.writes) == (2, [])
+            assert world.pagerduty.open() == []
+
+
 @pytest.mark.parametrize("targets", [(), ("eks-nodegroup/prod/other",)], ids=["none", "another"])
 async def test_a_node_group_that_settings_do_not_list_is_left_alone(tmp_path: Path, targets: tuple[str, ...]) -> None:
     async with world_with_a_full_cluster() as world:
