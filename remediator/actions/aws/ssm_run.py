@@ -40,6 +40,8 @@ RUN_ANYTHING: Final = frozenset(
         "AWS-ApplyDSCMofs",
         "AWS-RunSaltState",
         "AWS-InstallApplication",
+        "AWS-InstallPowerShellModule",
+        "AWS-RunInspecChecks",
         "AWS-ConfigureAWSPackage",
     }
 )

@@ -8,13 +8,20 @@ from remediator.actions.base import PlanRefusedError
 from remediator.answers import Answer
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
-from remediator.errors import OvertakenError
+from remediator.errors import OvertakenError, TransientError
 from remediator.runs.plan import Plan
+from remediator.sandbox.aws.service import Refused
 from remediator.targets import Target
+from tests.contract.aws.case import AwsCase
 from tests.contract.aws.cases import compute
 from tests.contract.aws.doing_aws import FIRST, SECOND, DoingAws
 from tests.support.aws_stage import AwsStage
 
+BUSY = {
+    ("autoscaling", "SetDesiredCapacity"): "ScalingActivityInProgress",
+    ("autoscaling", "TerminateInstanceInAutoScalingGroup"): "ScalingActivityInProgress",
+    ("eks", "UpdateNodegroupConfig"): "ResourceInUseException",
+}
 OTHER_TASKS = "arn:aws:ecs:eu-central-1:111122223333:task-definition/checkout:8"
 
 
@@ -40,6 +47,21 @@ async def test_eks_does_a_request_once_however_often_it_comes(aws_stage: AwsStag
     again = await doing.apply(plan)
     assert first.facts == again.facts
     assert (found.group.sized, len(found.updates)) == (1, 1)
+
+
+@pytest.mark.parametrize("case", [one for one in compute.CASES if one.write in BUSY], ids=lambda case: case.id)
+async def test_a_service_that_is_busy_with_it_is_asked_again_later(aws_stage: AwsStage, case: AwsCase) -> None:
+    """Somebody was quicker between our look and our write; AWS says so and does nothing."""
+    target = await case.prepare(aws_stage)
+    doing = await DoingAws.case(aws_stage, case, target)
+    plan = await doing.plan()
+    code = BUSY[case.write]
+    aws_stage.aws.fault(*case.write, "refused", refused=Refused(code, "Another one is under way.", None))
+    with pytest.raises(TransientError, match=code):
+        await doing.apply(plan)
+    assert case.changes(aws_stage) == 0
+    await doing.apply(plan)
+    assert case.changes(aws_stage) == 1
 
 
 async def test_where_a_cluster_autoscaler_sizes_the_group_its_minimum_is_raised(aws_stage: AwsStage) -> None:
