@@ -87,6 +87,10 @@ async def test_a_request_that_was_denied_is_not_made_again(real_stage: RealStage
     refused = await refusal(real_stage, target, EARLY)
     assert refused.code == "in_back_off"
     assert "not on a Monday" in str(refused)
+    # cert-manager would fail the next attempt at once, with the request that was denied.
+    assert (await refusal(real_stage, target, AGAIN)).code == "denied_request_stands"
+    await real_stage.delete("CertificateRequest", "web-1")
+    await real_stage.gone("CertificateRequest", "web-1")
     assert (await refusal(real_stage, target, AGAIN)).code == "failed_lately"
 
 
