@@ -21,4 +21,11 @@ def account_settings(world: World, directory: Path, *targets: str) -> dict[str, 
         "endpoint_url": world.aws.url,
         "loopback_only": True,
     }
-    return {"accounts": {"main": account}, "sources__default__account": "main", "sources__default__region": REGION}
+    return {
+        "accounts": {"main": account},
+        "sources__default__account": "main",
+        "sources__default__region": REGION,
+        # A loaded machine reads botocore's models for seconds; a read that is given up is asked again half a minute later.
+        "timings__request": "15s",
+        "timings__lease": "45s",
+    }
