@@ -59,6 +59,14 @@ _ANY_CASE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster",
 _BY_NAME_ALONE = frozenset({"elasticache-group", "rds-cluster", "rds-global-cluster", "rds-instance"})
 """Kinds whose API takes an ARN for a name as well: one thing would have two spellings, two locks and two budgets."""
 _IDENTIFIER = re.compile(r"[A-Za-z](-?[A-Za-z0-9]){0,62}")
+_PLAIN = re.compile(r"[A-Za-z0-9][-_A-Za-z0-9]{0,254}")
+_RULES = {
+    **dict.fromkeys(_BY_NAME_ALONE, _IDENTIFIER),
+    "asg": re.compile(r"[A-Za-z0-9_]([-._@+=, A-Za-z0-9]{0,253}[-._A-Za-z0-9])?"),
+    "ec2-instance": re.compile(r"i-[0-9a-f]{8,17}"),
+    **dict.fromkeys(("ecs-service", "ecs-cluster", "eks-nodegroup", "eks-cluster"), _PLAIN),
+}
+"""Where a service's own rule is narrower than ``_AWS_NAME`` in what matters."""
 
 
 class InvalidTargetError(ValueError):
@@ -118,11 +126,11 @@ class Target:
         _check(_REGION, "region", region)
         if kind not in AWS_KINDS:
             raise InvalidTargetError(f"kind {kind[:80]!r} is none of AWS: {', '.join(AWS_KINDS)}")
-        _check(_IDENTIFIER if kind in _BY_NAME_ALONE else _AWS_NAME, f"{kind} name", name)
+        _check(_RULES.get(kind, _AWS_NAME), f"{kind} name", name)
         if kind == "waf-address":
             name = _address(name)
         if kind in WITHIN:
-            _check(_AWS_NAME, f"{WITHIN[kind]} name", within)
+            _check(_RULES.get(WITHIN[kind], _AWS_NAME), f"{WITHIN[kind]} name", within)
         elif within:
             raise InvalidTargetError(f"a {kind} is not named within anything, not even {within[:80]!r}")
         if kind in _ANY_CASE:

@@ -129,6 +129,12 @@ def test_a_target_at_aws_has_one_spelling(text: str, target: Target) -> None:
         (ACCOUNT, "eu-west-1", "rds-instance", "orders", "main"),
         (ACCOUNT, "eu-west-1", "ecs-service", "checkout", ""),
         (ACCOUNT, "eu-west-1", "ecs-service", "checkout", "a/b"),
+        (ACCOUNT, "eu-west-1", "ecs-service", "check.out", "main"),
+        (ACCOUNT, "eu-west-1", "ecs-service", "checkout", "ma*n"),
+        (ACCOUNT, "eu-west-1", "eks-nodegroup", "*", "prod"),
+        (ACCOUNT, "eu-west-1", "ec2-instance", "i-0123456789ABCDEF0", ""),
+        (ACCOUNT, "eu-west-1", "ec2-instance", "mi-0123456789abcdef0", ""),
+        (ACCOUNT, "eu-west-1", "asg", "web*", ""),
         (ACCOUNT, "eu-west-1", "asg", "x" * 300, ""),
     ],
 )
