@@ -1,6 +1,7 @@
 """The policy for AWS that ships: what the shipped playbooks need, and whom the role trusts."""
 
 import json
+from functools import cache
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ IAM = ROOT / "deploy" / "iam"
 MAKE = "remediator permissions playbooks --iam --account 111122223333 --region eu-central-1"
 
 
+@cache
 def printed(*more: str) -> str:
     arguments = [*MAKE.split()[3:], *more]
     done = CliRunner(env={"REMEDIATOR_CONFIG": ""}).invoke(app, ["permissions", str(ROOT / "playbooks"), *arguments])

@@ -23,6 +23,7 @@ from remediator.targets import Target
 
 _LEAST_LEFT = timedelta(days=1)
 """A certificate that ends sooner helps nobody, and one not valid yet breaks what works."""
+_CLOCKS_APART = timedelta(minutes=1)
 
 
 class Params(ActionParams):
@@ -127,8 +128,8 @@ class AcmReimport:
             return Look(Answer.NO, seen)
         if present.serial != plan.changes[0].after:
             return Look(Answer.UNKNOWN, f"{seen}: neither the one before nor ours")
-        # ACM gives whole seconds.
-        since = present.imported_at is not None and present.imported_at >= begun_at.replace(microsecond=0)
+        # ACM gives whole seconds of a clock that is not ours.
+        since = present.imported_at is not None and present.imported_at >= begun_at - _CLOCKS_APART
         if not since:
             return Look(Answer.UNKNOWN, f"{seen}: ours, but before we began")
         return Look(Answer.YES, seen)

@@ -40,7 +40,7 @@ async def client(stage: AwsStage, *, dry_run: bool = False, **more: Any) -> Asyn
         **more,
     }
     accounts = AwsAccounts(
-        {"main": AwsAccount.model_validate(settings)}, dry_run=dry_run, clock=stage.clock, timeout_s=10.0
+        {"main": AwsAccount.model_validate(settings)}, dry_run=dry_run, clock=stage.clock, timeout_s=60.0
     )
     try:
         yield next(iter(accounts.places.values()))
