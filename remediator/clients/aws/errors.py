@@ -58,6 +58,8 @@ _NOT_FOUND_TOO: Final = frozenset(
     {
         "404",
         "ClusterNotFoundException",
+        "InvalidDocument",
+        "InvalidDocumentVersion",
         "NoSuchBucket",
         "NoSuchChange",
         "NoSuchHealthCheck",

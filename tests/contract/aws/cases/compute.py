@@ -220,6 +220,7 @@ CASES = (
                 lambda stage: setattr(stage.aws.ssm.documents[DOCUMENT], "kind", "Automation"),
                 "not_a_command",
             ),
+            Refusal("no-document", lambda stage: stage.aws.ssm.documents.clear(), "no_such_document"),
             Refusal("unknown-to-ssm", lambda stage: stage.aws.ssm.agents.clear(), "not_managed"),
             Refusal(
                 "offline", lambda stage: stage.aws.ssm.agents.update({INSTANCE: "ConnectionLost"}), "agent_offline"
