@@ -19,7 +19,8 @@ from tests.support.aws_stage import AwsStage
 from tests.support.carried_out import CarriedOut
 
 FIRST, SECOND = "int_00000000000000000000000001", "int_00000000000000000000000002"
-LOOK = timedelta(seconds=20)
+LOOK = timedelta(minutes=1)
+"""Of AWS, between two looks: each of them costs requests."""
 
 
 @dataclass
