@@ -122,6 +122,14 @@ def test_only_what_can_be_put_back_is_made_for_a_time(step: dict[str, Any], said
     assert all(said in message for _, message in found)
 
 
+def test_what_must_end_says_when() -> None:
+    """An address is blocked for a time, or not at all."""
+    without = playbook(remedies=[remedy(steps=[{"aws.waf_block_address": {}}])])
+    [(place, said)] = checks.temporary(without)
+    assert place == ("remedies", 0, "steps", 0, "aws.waf_block_address") and "for: 24h" in said
+    assert not list(checks.temporary(playbook(remedies=[remedy(steps=[{"aws.waf_block_address": {}, "for": "24h"}])])))
+
+
 def test_what_is_built_is_not_refused() -> None:
     """S39: match, workload, priority, autonomy, vars, cooldown, budget, max_alert_age, remedies, escalate, only, requires."""
     whole = playbook(
