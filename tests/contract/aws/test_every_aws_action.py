@@ -25,7 +25,8 @@ LOST = [
     *((kind, case) for kind in ("reset", "status 500") for case in FIRST_OF_ITS_SERVICE),
 ]
 """What leaves it unknown whether the write was done. Only with `lose_answer` it was. What differs by protocol alone: once for each."""
-AT_THE_DOOR = [*(("throttled", case) for case in AWS_CASES), *(("expired", case) for case in FIRST_OF_ITS_SERVICE)]
+AT_THE_DOOR = [(kind, case) for kind in ("throttled", "expired") for case in FIRST_OF_ITS_SERVICE]
+CRASHES = [(point, case) for point in ("send.aws.before", "send.aws.after") for case in FIRST_OF_ITS_SERVICE]
 
 
 def named(play: tuple[str, AwsCase]) -> str:
@@ -78,37 +79,23 @@ async def test_a_dry_run_sends_no_write(aws_stage: AwsStage, case: AwsCase) -> N
     assert state(aws_stage) == before
     assert case.changes(aws_stage) == 0 and aws_stage.aws.writes == []
     assert bool([one for one in aws_stage.aws.asked if one.dry_run]) == case.dry_run_of_its_own
-    if not case.dry_run_of_its_own:
-        assert plan.fidelity is Fidelity.SIMULATED
-
-
-@every_case
-async def test_without_iams_simulation_a_dry_run_only_records(aws_stage: AwsStage, case: AwsCase) -> None:
-    target = await case.prepare(aws_stage)
-    doing = await DoingAws.case(aws_stage, case, target, dry_run=True, simulation=False)
-    assert (await doing.plan()).fidelity is (Fidelity.SERVER if case.dry_run_of_its_own else Fidelity.RECORDED)
+    assert plan.fidelity is (Fidelity.SERVER if case.dry_run_of_its_own else Fidelity.SIMULATED)
+    unasked = await DoingAws.case(aws_stage, case, target, dry_run=True, simulation=False)
+    assert (await unasked.plan()).fidelity is (Fidelity.SERVER if case.dry_run_of_its_own else Fidelity.RECORDED)
 
 
 @every_case
 async def test_what_was_refuted_is_put_back_where_it_can_be(aws_stage: AwsStage, case: AwsCase) -> None:
+    """Also: all methods together ask for exactly what is declared."""
     target = await case.prepare(aws_stage)
     doing = await DoingAws.case(aws_stage, case, target)
+    plan = await doing.plan()
+    await doing.landed(plan)
     run = doing.run(case, if_refuted="undo", verified=Answer.NO)
     cursor = await run.go()
     assert cursor.outcome is Outcome.REFUTED, (cursor.note, run.told)
-    if case.undoable:
-        assert "undone" in cursor.note, (cursor.note, run.told)
-        assert case.changes(aws_stage) == 0
-    else:
-        assert "left as it is" in cursor.note, (cursor.note, run.told)
-        assert case.changes(aws_stage) == case.times
-
-
-@every_case
-async def test_it_asks_for_exactly_what_it_declares(aws_stage: AwsStage, case: AwsCase) -> None:
-    target = await case.prepare(aws_stage)
-    doing = await DoingAws.case(aws_stage, case, target)
-    await _all_methods(doing, case)
+    assert ("undone" if case.undoable else "left as it is") in cursor.note, (cursor.note, run.told)
+    assert case.changes(aws_stage) == (0 if case.undoable else case.times)
     wanted = [one.action for one in doing.rights if isinstance(one, IamPermission)]
     assert {one.action for one in aws_stage.asked()} == set(wanted) - case.extra
     assert len(set(doing.rights)) == len(doing.rights), "named twice"
@@ -218,12 +205,15 @@ def _assert_true_end(stage: AwsStage, case: AwsCase, cursor: Cursor, told: list[
         assert changes == case.times, told
 
 
-@every_case
-@pytest.mark.parametrize("point", ["send.aws.before", "send.aws.after"])
+@pytest.mark.parametrize("play", CRASHES, ids=named)
 async def test_after_a_crash_around_the_write_it_is_known_or_asked(
-    aws_stage: AwsStage, case: AwsCase, point: str
+    aws_stage: AwsStage, play: tuple[str, AwsCase]
 ) -> None:
-    """The process dies just before the first byte, or once the answer came; a new one finds the step begun."""
+    """The process dies just before the first byte, or once the answer came; a new one finds the step begun.
+
+    For `landed` that is what a lost request or a lost answer is, which every action is asked about above.
+    """
+    point, case = play
 
     def crash(at: str) -> None:
         if at == point:
