@@ -217,31 +217,32 @@ async def test_both_ways(
     assert (call.operation, call.params, call.region) == (operation, params, "eu-central-1")
 
 
-@pytest.mark.parametrize("service", ["rds", "ec2", "ecs", "eks", "route53", "s3"])
-@pytest.mark.parametrize(
-    ("kind", "codes"),
-    [
-        ("throttled", {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}),
-        ("denied", {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}),
-        ("expired", {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}),
-        ("status 503", {"ServiceUnavailable"}),
-    ],
-)
-async def test_errors_in_every_protocol(cloud: Cloud, service: str, kind: str, codes: set[str]) -> None:
-    asked: dict[str, tuple[str, dict[str, Any]]] = {
-        "rds": ("describe_db_instances", {}),
-        "ec2": ("describe_instances", {}),
-        "ecs": ("list_clusters", {}),
-        "eks": ("list_clusters", {}),
-        "route53": ("list_hosted_zones", {}),
-        "s3": ("list_buckets", {}),
-    }
-    method, params = asked[service]
-    fault = cloud.fault(service, "*", kind)
-    with pytest.raises(ClientError) as caught:
-        await ask(cloud, service, method, **params)
-    assert caught.value.response["Error"]["Code"] in codes
-    assert fault.hits == 1
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "rds": ("describe_db_instances", {}),
+    "ec2": ("describe_instances", {}),
+    "ecs": ("list_clusters", {}),
+    "eks": ("list_clusters", {}),
+    "route53": ("list_hosted_zones", {}),
+    "s3": ("list_buckets", {}),
+}
+CODES = {
+    "throttled": {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"},
+    "denied": {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"},
+    "expired": {"ExpiredToken", "ExpiredTokenException", "RequestExpired"},
+    "status 503": {"ServiceUnavailable"},
+}
+
+
+@pytest.mark.parametrize("service", ASKED)
+async def test_errors_in_every_protocol(cloud: Cloud, service: str) -> None:
+    method, params = ASKED[service]
+    async with client(cloud.url, service) as opened:
+        for kind, codes in CODES.items():
+            fault = cloud.fault(service, "*", kind)
+            with pytest.raises(ClientError) as caught:
+                await getattr(opened, method)(**params)
+            assert caught.value.response["Error"]["Code"] in codes
+            assert fault.hits == 1
     assert cloud.done == []
 
 
