@@ -67,6 +67,7 @@ async def apply(ctx: ActionContext, plan: Plan, intent_id: str) -> Applied:
         present=_dependencies,
         write=write,
         facts=dict,
+        marked=lambda found: _is_done(plan, found, intent_id),
     )
 
 
@@ -80,16 +81,14 @@ async def landed(ctx: ActionContext, plan: Plan, intent_id: str) -> Look:
     where = f"TXT {route53.mark_name(found.name)}"
     as_before = found.documents == plan.depends_on["sets"]
     if undoes is None:
-        if found.mark == intent_id:
+        if _is_done(plan, found, intent_id):
             return Look(Answer.YES, f"{where} has our mark")
         if as_before:
             return Look(Answer.NO, f"{where} has no mark of this step, and the records are as they were")
         return Look(Answer.UNKNOWN, f"the records were changed, and {where} has no mark of this step")
     if found.mark == undoes:
         return Look(Answer.NO, f"{where} still has the mark of the step that is to be undone")
-    written = {_identifier(one): one for one in plan.memory["written"]}
-    back = all(_found(found.documents, identifier) == one for identifier, one in written.items())
-    if back and found.mark is None:
+    if _is_done(plan, found, intent_id):
         return Look(Answer.YES, f"{where} is gone, and the records are as they were before")
     return Look(Answer.UNKNOWN, f"{where} is gone or another's, and the records are not as before")
 
@@ -141,6 +140,14 @@ async def undo_plan(ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | No
         params=dict(plan.params),
         memory={**plan.memory, "written": before, "before": [], "undoes": intent_id, "answers": []},
     )
+
+
+def _is_done(plan: Plan, found: Records, intent_id: str) -> bool:
+    """Our mark came, or the mark of what is undone went, and with it the records came back."""
+    if plan.memory["undoes"] is None:
+        return found.mark == intent_id
+    back = all(_found(found.documents, _identifier(one)) == one for one in plan.memory["written"])
+    return back and found.mark is None
 
 
 def _dependencies(found: Records) -> Mapping[str, Any]:

@@ -108,6 +108,7 @@ class WafBlockAddress:
                     read=lambda: waf.ip_set(ctx.aws, plan.target),
                     present=lambda found: _dependencies(found, network, adds),
                     write=write,
+                    marked=lambda found: found.marked(intent_id),
                 )
             except AwsRefusedError as error:
                 if error.code != _WRITTEN_SINCE:

@@ -24,12 +24,14 @@ async def write_once(
     present: Callable[[T], Mapping[str, Any]],
     write: Callable[[T], Awaitable[dict[str, Any] | None]],
     facts: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {},
+    marked: Callable[[T], bool] = lambda _: False,
     busy: frozenset[str] = frozenset(),
 ) -> Applied:
     """Carry a plan of one write out once.
 
     ``present`` tells what the plan depends on as it is now, ``write`` sends the one request (None: a dry-run, nothing was changed),
-    ``facts`` what of its answer is kept. ``busy``: codes by which the service says that it takes no such call at the moment.
+    ``facts`` what of its answer is kept. ``marked``: is our own write there already, one that was on its way when it was given up?
+    ``busy``: codes by which the service says that it takes no such call at the moment.
 
     Raises:
         OvertakenError: the target is gone, another, or not as planned; nothing was written.
@@ -41,6 +43,8 @@ async def write_once(
         raise OvertakenError(f"{plan.target} is gone; nothing was done ({error})") from None
     except FactsMissingError as error:
         raise TransientError(f"nothing was written: {error}") from None
+    if marked(found):
+        return Applied(f"{plan.summary} (found done already)", {})
     now = present(found)
     for name, planned in plan.depends_on.items():
         if now.get(name) != planned:

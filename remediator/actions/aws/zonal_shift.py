@@ -18,7 +18,7 @@ from remediator.clients.aws.zonal_shifts import Managed, Shift
 from remediator.clients.permissions import IamPermission
 from remediator.conditions.base import Look
 from remediator.durations import Duration, format_duration
-from remediator.errors import FactsMissingError, OvertakenError, TargetNotFoundError
+from remediator.errors import FactsMissingError, TargetNotFoundError
 from remediator.runs.plan import Call, Change, Plan
 from remediator.targets import Target
 
@@ -115,16 +115,20 @@ class ZonalShift:
             ours = next((shift.id for shift in found.active if shift.id == cancelled), None)
             return {**_dependencies(found), "shift": ours}
 
+        def marked(found: _Found) -> bool:
+            """Ours was started, or the one that we cancel is over: each can happen only once."""
+            if cancelled is None:
+                return any(shift.intent == intent_id for shift in found.shifts)
+            return any(shift.id == cancelled and not shift.active for shift in found.shifts)
+
         async def write(found: _Found) -> dict[str, Any] | None:
             if cancelled is not None:
                 return {} if await zonal_shifts.cancel(ctx.aws, str(cancelled)) else None
-            if any(shift.intent == intent_id for shift in found.shifts):
-                raise OvertakenError(f"{plan.target.name} was shifted by this very step before; nothing was done")
             zone, minutes = str(plan.params["away_from"]), int(plan.memory["minutes"])
             made = await zonal_shifts.start(ctx.aws, found.balancer.arn, zone, minutes, intent_id)
             return None if made is None else {"shift": made.id}
 
-        return await write_once(plan, read=read, present=present, write=write, facts=dict)
+        return await write_once(plan, read=read, present=present, write=write, facts=dict, marked=marked)
 
     async def landed(self, ctx: ActionContext, plan: Plan, intent_id: str, begun_at: datetime) -> Look:
         del begun_at

@@ -99,6 +99,5 @@ async def test_a_shift_is_not_started_twice_by_one_step(aws_stage: AwsStage) -> 
     plan = await doing.plan()
     await doing.apply(plan)
     aws_stage.pass_time(1801)
-    with pytest.raises(OvertakenError, match="this very step"):
-        await doing.apply(plan)
+    assert "found done already" in (await doing.apply(plan)).summary
     assert len(aws_stage.aws.arc_zonal_shift.shifts) == 1

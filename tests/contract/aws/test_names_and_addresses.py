@@ -200,3 +200,36 @@ async def test_sets_of_cloudfront_are_asked_for_in_their_region_alone(aws_stage:
     doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
     with pytest.raises(FactsMissingError, match="us-east-1"):
         await doing.plan()
+
+
+async def test_a_write_that_was_given_up_and_arrived_after_all_is_found(aws_stage: AwsStage) -> None:
+    """It is neither sent again nor taken for somebody else's, or what was blocked for a time would stay blocked."""
+    address = await cases.blockable(aws_stage)
+    name = await cases.weighted(aws_stage)
+    balancer = await cases.front(aws_stage)
+    for action, target, params in (
+        ("aws.waf_block_address", address, {}),
+        ("aws.route53_failover", name, {"to": "recovery"}),
+        ("aws.zonal_shift", balancer, {"away_from": "euc1-az1"}),
+    ):
+        doing = await DoingAws.on(aws_stage, action, target, **params)  # type: ignore[arg-type]  # parameters alone
+        plan = await doing.plan()
+        await doing.apply(plan)
+        sent = len(aws_stage.aws.writes)
+        again = await doing.apply(plan)
+        assert "found done already" in again.summary
+        assert (await doing.verified(plan, again)).answer is Answer.YES
+        undo = await doing.undo_plan(plan)
+        assert undo is not None
+        await doing.apply(undo, SECOND)
+        assert "found done already" in (await doing.apply(undo, SECOND)).summary
+        assert len(aws_stage.aws.writes) == sent + 1
+
+
+async def test_a_health_check_that_was_switched_after_all_is_found(aws_stage: AwsStage) -> None:
+    target = await cases.pair(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, away_from_primary=True)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    assert "found done already" in (await doing.apply(plan)).summary
+    assert len(aws_stage.aws.writes) == 1
