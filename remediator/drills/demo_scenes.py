@@ -196,7 +196,7 @@ async def failover(stage: Stage, narrator: Narrator) -> None:
     async def waits() -> RunRow | None:
         return next((run for run in await stage.runs_of(DATABASE) if run.state == "approval"), None)
 
-    run = await stage.until("a plan waits for a yes", "a run that waits for approval", waits)
+    run = await stage.until("a plan waits for a yes", "a run that waits for approval", waits, within_s=60.0)
     await narrator.catch_up()
     stage.check("nothing is sent before somebody says yes", [], stage.world.aws.writes)
     plan = await stage.approve(run.id)
@@ -237,7 +237,7 @@ async def _end_of_run(stage: Stage, name: str) -> RunRow:
         f"remediator deals with {_known_as(name)}",
         "a run that ends",
         lambda: stage.ended_run_of(name),
-        within_s=40.0,
+        within_s=60.0,
     )
 
 
