@@ -84,14 +84,7 @@ async def apply(ctx: ActionContext, plan: Plan) -> Applied:
             raise
         return None if version is None else {"version": version}
 
-    return await write_once(
-        plan,
-        read=lambda: _read(ctx.aws, plan),
-        present=_dependencies,
-        write=write,
-        facts=dict,
-        marked=lambda found: _is_done(plan, found.check),
-    )
+    return await write_once(plan, read=lambda: _read(ctx.aws, plan), present=_dependencies, write=write, facts=dict)
 
 
 async def landed(ctx: ActionContext, plan: Plan) -> Look:
@@ -105,7 +98,7 @@ async def landed(ctx: ActionContext, plan: Plan) -> Look:
     seen = f"health check {check.id} has version {check.version}, planned with {planned}"
     if check.version == planned:
         return Look(Answer.NO, seen)
-    if _is_done(plan, check):
+    if check.version == planned + 1 and _as_wanted(check, plan):
         return Look(Answer.YES, f"{seen}: the one write since was ours")
     return Look(
         Answer.UNKNOWN, f"{seen}, inverted {check.inverted}, disabled {check.disabled}: not what we would have left"
@@ -188,10 +181,6 @@ def _check_of_primary(found: Records) -> str:
 
 def _answers(found: Records) -> list[str]:
     return [value for one in found.sets if one.role == "SECONDARY" for value in one.values]
-
-
-def _is_done(plan: Plan, check: HealthCheck) -> bool:
-    return check.version == int(plan.depends_on["version"]) + 1 and _as_wanted(check, plan)
 
 
 def _as_wanted(check: HealthCheck, plan: Plan) -> bool:
