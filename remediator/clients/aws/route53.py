@@ -17,7 +17,19 @@ from remediator.targets import Target
 _ZONES = "arn:{partition}:route53:::hostedzone/*"
 READ_ZONES = (IamPermission("route53:GetHostedZone", _ZONES), IamPermission("route53:ListHostedZonesByName"))
 READ_RECORDS = (*READ_ZONES, IamPermission("route53:ListResourceRecordSets", _ZONES))
-CHANGE_RECORDS = (IamPermission("route53:ChangeResourceRecordSets", _ZONES, writes=True),)
+_TYPES, _ACTIONS = "route53:ChangeResourceRecordSetsRecordTypes", "route53:ChangeResourceRecordSetsActions"
+CHANGE_RECORDS = (
+    IamPermission(
+        "route53:ChangeResourceRecordSets",
+        _ZONES,
+        writes=True,
+        conditions=(
+            *(("ForAllValues:StringEquals", _TYPES, kind) for kind in ("A", "AAAA", "CNAME", "TXT")),
+            *(("ForAllValues:StringEquals", _ACTIONS, action) for action in ("UPSERT", "DELETE")),
+        ),
+    ),
+)
+"""No other types of records than those that fail over and our mark's. A policy may narrow it further, by names of records."""
 READ_CHANGES = (IamPermission("route53:GetChange", "arn:{partition}:route53:::change/*"),)
 READ_ANSWERS = (IamPermission("route53:TestDNSAnswer"),)
 
