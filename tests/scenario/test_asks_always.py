@@ -1,4 +1,7 @@
-"""An action that nobody can take back is done only after a yes to its very plan, whatever autonomy, ladder and settings say."""
+"""An action that nobody can take back is done only after a yes to its very plan: the step asks for it once more.
+
+That it asks at all where everything may act is told by the drill of a promotion in ``test_drill_database.py``.
+"""
 
 from pathlib import Path
 
@@ -7,9 +10,11 @@ import pytest
 from remediator.playbooks import remedy
 from remediator.runs.cursor import Outcome
 from remediator.sandbox.world import World
-from tests.scenario.test_runs_go_wrong import SCALE_THEN_RESTART, only_run, replicas
+from remediator.store.runs import RunRow
+from tests.scenario.test_runs_go_wrong import SCALE_THEN_RESTART, replicas
 from tests.scenario.test_the_way_of_an_alert import crashing, restarts
-from tests.support.service import RESTART, firing, running
+from tests.support.drill import LONG_S, approve
+from tests.support.service import RESTART, Service, firing, running
 
 
 @pytest.fixture(autouse=True)
@@ -19,20 +24,14 @@ def restart_always_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediator.engine.recheck.ASKS_ALWAYS", frozenset({"kubernetes.rollout_restart"}))
 
 
-async def test_where_everything_may_act_it_still_asks_and_is_done_after_the_yes(tmp_path: Path) -> None:
-    async with World(speed=4) as world:
-        await crashing(world)
-        async with running(tmp_path, RESTART, world=world) as service:
-            await service.alert(firing(namespace="shop", deployment="checkout"))
-            run_id = await only_run(service, "approval")
-            assert restarts(service) == 0
-            _, asked = await service.api("GET", f"runs/{run_id}")
-            status, _ = await service.api(
-                "POST", f"runs/{run_id}/approve", reason="seen", plan=asked["approval"]["plan_hash"]
-            )
-            assert status == 200
-            [run] = await service.ended()
-            assert (run.outcome, restarts(service)) == (Outcome.VERIFIED, 1)
+async def first_end(service: Service) -> RunRow:
+    """Of the run that ended first, whatever was decided after it."""
+
+    async def found() -> RunRow | None:
+        return next((run for run in reversed(await service.runs()) if run.state == "ended"), None)
+
+    run: RunRow = await service.until(found, within_s=LONG_S, what="a run has ended")
+    return run
 
 
 async def test_a_yes_to_another_remedy_is_none_to_it(tmp_path: Path) -> None:
@@ -44,10 +43,8 @@ async def test_a_yes_to_another_remedy_is_none_to_it(tmp_path: Path) -> None:
         asks = SCALE_THEN_RESTART.replace("autonomy: act", "autonomy: approve")
         async with running(tmp_path, asks, world=world) as service:
             await service.alert(firing(namespace="shop", deployment="checkout"))
-            run_id = await only_run(service, "approval")
-            _, asked = await service.api("GET", f"runs/{run_id}")
-            await service.api("POST", f"runs/{run_id}/approve", reason="seen", plan=asked["approval"]["plan_hash"])
-            [run] = await service.ended()
+            await approve(service)
+            run = await first_end(service)
             assert run.outcome == Outcome.REFUTED
             assert (replicas(service), restarts(service)) == (4, 0)
 
@@ -61,5 +58,5 @@ async def test_it_is_not_done_by_a_run_that_was_admitted_without_asking(
         await crashing(world)
         async with running(tmp_path, RESTART, world=world) as service:
             await service.alert(firing(namespace="shop", deployment="checkout"))
-            [run] = await service.ended()
+            run = await first_end(service)
             assert (run.outcome, restarts(service)) == (Outcome.OVERTAKEN, 0)
