@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from remediator.alerts.payload import Alert
 
 ALERTNAME = "CertificateExpiry"
 SOURCE = "watcher"
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _USUALLY = 2 / 3
 """Of its lifetime: when a certificate is renewed about which nothing else is known. It is cert-manager's own default."""
 
@@ -46,7 +47,8 @@ class Held:
 
     def begins(self, threshold: Threshold) -> datetime:
         """When its end is near enough."""
-        near, due = self.not_after - threshold.within, self._renewal_due()
+        near = self.not_after - min(threshold.within, self.not_after - _FIRST)  # a certificate may say any year
+        due = self._renewal_due()
         return near if due is None else max(near, due + (self.not_after - due) * threshold.lost)
 
     def _renewal_due(self) -> datetime | None:

@@ -156,10 +156,9 @@ _ACM_CURVES = {"secp256r1": "prime256v1"}
 
 
 def _read(what: str, read: Callable[[], T]) -> T:
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     try:
         return read()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Never the library's own words: what it was given may be a key.
+    except Exception:
+        # The library has classes of its own for some faults (a version or an extension that cannot be), and one certificate that
+        # somebody made must not end the look at all others. Never its own words: what it was given may be a key.
         raise NotACertificateError(f"{what} cannot be read") from None

@@ -81,3 +81,10 @@ def test_its_end_closes_just_that_one() -> None:
 def test_labels_are_told_apart_wherever_their_text_ends() -> None:
     assert fingerprint({"a": "b", "c": "d"}) == fingerprint({"c": "d", "a": "b"})
     assert fingerprint({"a": "b,c"}) != fingerprint({"a": "b", "c": ""})
+
+
+@pytest.mark.parametrize("end", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_a_certificate_may_say_any_year(end: datetime) -> None:
+    """Whoever can store one must not end the look at all others."""
+    told = [alert.labels["severity"] for alert in alerts(Held(PLACE, "it", None, end), AT, END)]
+    assert told == (["medium", "high"] if end < END else [])

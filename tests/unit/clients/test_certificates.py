@@ -1,5 +1,6 @@
 """Certificates and keys in PEM files: what they say, whether they belong together, and that nothing of a key is ever told."""
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from remediator.clients.certificates import (
     NotACertificateError,
     belong_together,
     certificate_in,
+    certificate_of_der,
     chain_of,
     serial_of,
 )
@@ -60,3 +62,17 @@ def test_what_cannot_be_read_is_not_told(damage: Callable[[bytes], bytes]) -> No
         certificate_in(made.key)
     with pytest.raises(NotACertificateError, match="the certificate cannot be read"):
         certificate_in(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+def test_a_certificate_that_cannot_be_is_one_that_cannot_be_read() -> None:
+    """For its version the library has an error of its own, which is no ValueError; whoever serves or stores it must end no look."""
+    made = key_pair("a.example", until=UNTIL)
+    der = base64.b64decode(b"".join(made.chain.splitlines()[1:-1]))
+    version_3, version_8 = bytes.fromhex("a003020102"), bytes.fromhex("a003020107")
+    wrong = der.replace(version_3, version_8, 1)
+    assert wrong != der
+    with pytest.raises(NotACertificateError):
+        certificate_of_der(wrong)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(wrong) + b"-----END CERTIFICATE-----\n"
+    with pytest.raises(NotACertificateError):
+        certificate_in(pem)
