@@ -214,7 +214,9 @@ class Target:
         """What a run on this target locks: itself ``exclusive``, everything above it ``shared`` (S17)."""
         cluster = f"{self.provider}/{self.place}"
         if self.provider == "aws":
-            return _scopes(exclusive=(str(self),), shared=(f"aws/{self.account}", cluster))
+            # Which group an instance is in, its name does not tell, and two of one group may be all that it has.
+            slot = (f"{cluster}#ec2-instance",) if self.kind == "ec2-instance" else ()
+            return _scopes(exclusive=(str(self), *slot), shared=(f"aws/{self.account}", cluster))
         if self.kind == "node":
             # One node of a cluster at a time: "#" stands in no name, so the slot is nobody's namespace.
             return _scopes(exclusive=(str(self), f"{cluster}#node"), shared=(cluster,))

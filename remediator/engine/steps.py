@@ -1,6 +1,7 @@
 """One step's calls of its action, with every way in which they can end told apart (S15)."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -69,11 +70,16 @@ class Steps:
 
     async def landed(self, step: StepRow) -> Look:
         """Does the world carry our mark of this step?"""
+        look = await self._landed(step, step.first_begun_at)
+        if look.answer is Answer.NO and step.begun_at > step.first_begun_at:
+            # What says no "because it would have been seen by now" has judged by the first attempt; the last one is younger.
+            look = await self._landed(step, step.begun_at)
+        return look
+
+    async def _landed(self, step: StepRow, begun_at: datetime) -> Look:
         plan = Plan.from_json(step.plan)
         try:
-            return await action_named(plan.action).landed(
-                self._context(plan), plan, step.intent_id, step.first_begun_at
-            )
+            return await action_named(plan.action).landed(self._context(plan), plan, step.intent_id, begun_at)
         except RemediatorError as error:
             return Look(Answer.UNKNOWN, str(error))
 

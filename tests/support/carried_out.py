@@ -147,7 +147,7 @@ class CarriedOut:
             direction=cursor.direction,
             state=done.state,
             plan=self._plan.to_json(),
-            attempts=1,
+            attempts=1 if former is None else former.attempts + 1,
             begun_at=begun_at,
             first_begun_at=begun_at if former is None else former.first_begun_at,
             ended_at=None,

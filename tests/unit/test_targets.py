@@ -147,3 +147,13 @@ def test_at_aws_a_thing_is_locked_beside_its_region_and_account() -> None:
     locked = Target.aws(ACCOUNT, "eu-west-1", "rds-instance", "orders").scopes()
     assert [str(one) for one in locked["exclusive"]] == [f"aws/{ACCOUNT}/eu-west-1/rds-instance/orders"]
     assert [str(one) for one in locked["shared"]] == [f"aws/{ACCOUNT}", f"aws/{ACCOUNT}/eu-west-1"]
+
+
+def test_instances_of_one_region_are_taken_one_at_a_time() -> None:
+    """Two of one Auto Scaling group would each find the other one in service, and both be ended (S17: instance -> group)."""
+    one, other = (
+        set(Target.aws(ACCOUNT, "eu-west-1", "ec2-instance", f"i-0123456{n}").scopes()["exclusive"]) for n in "78"
+    )
+    assert one & other
+    elsewhere = Target.aws(ACCOUNT, "eu-north-1", "ec2-instance", "i-01234568").scopes()["exclusive"]
+    assert not one & set(elsewhere)

@@ -8,6 +8,7 @@ from pydantic import Field
 from remediator.actions.aws.ecs_service import (
     KINDS,
     memory_of,
+    new_messages,
     refuse_at_zero,
     refuse_during_deployment,
     service_of_plan,
@@ -22,6 +23,9 @@ from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError, TargetNotFoundError
 from remediator.runs.plan import Call, Change, Plan
 from remediator.targets import Target
+
+_TELLS_OF_ONE = ("(deployment ", "rolling back")
+"""Of a deployment that the circuit breaker rolled back, the service's own messages are all that is left."""
 
 
 class Params(ActionParams):
@@ -102,6 +106,8 @@ class EcsRestart:
             return Look(Answer.YES, f"deployment {ours[0].id} of {found.name} is new, {ours[0].rollout}")
         if new:
             return Look(Answer.UNKNOWN, f"{found.name} was deployed anew with {new[0].task_definition} meanwhile")
+        if told := [one for one in new_messages(found, plan) if any(word in one for word in _TELLS_OF_ONE)]:
+            return Look(Answer.UNKNOWN, f"{found.name} has no new deployment any more, but says: {told[0]}")
         return not_there(ctx, begun_at, f"{found.name} has no new deployment")
 
     async def verify(self, ctx: ActionContext, plan: Plan, applied: Applied | None) -> Look:

@@ -110,7 +110,7 @@ class EksNodegroupScale:
         if found.arn != plan.uid:
             return Look(Answer.UNKNOWN, f"{_named(found)} was made again; the one that was to be changed is gone")
         after = _after(plan)
-        ours = [one for one in since if _sets(one, after)]
+        ours = [one for one in since if _sets(one, plan)]
         if ours:
             return Look(Answer.YES, f"update {ours[0].id} of {_named(found)} to {_sizes_of(after)} is {ours[0].status}")
         if any(one.sizes for one in since):
@@ -146,7 +146,7 @@ class EksNodegroupScale:
             updates = await update_ids(ctx.aws, found)
         except TargetNotFoundError:
             return None
-        others = [one for one in since if one.sizes and not _sets(one, after)]
+        others = [one for one in since if one.sizes and not _sets(one, plan)]
         if _dependencies(found) != {**plan.depends_on, **after} or others or len(since) > 1:
             return None
         before = {name: int(plan.depends_on[name]) for name in _SIZES}
@@ -260,9 +260,13 @@ async def _since(ctx: ActionContext, plan: Plan, found: Nodegroup) -> list[Updat
     return [await read_update(ctx.aws, found, one) for one in await update_ids(ctx.aws, found) if one not in known]
 
 
-def _sets(update: Update, after: dict[str, int]) -> bool:
-    """To just these sizes; an update need not name what it leaves as it is."""
-    return bool(update.sizes) and all(update.sizes.get(name, after[name]) == after[name] for name in _SIZES)
+def _sets(update: Update, plan: Plan) -> bool:
+    """To just these sizes. An update need not name what it leaves as it is, but one that names nothing of what the plan changes (the
+    maximum alone, which its owner raises) is somebody else's."""
+    planned = list(zip(_SIZES, plan.changes, strict=True))
+    return all(
+        update.sizes.get(name, None if one.before != one.after else one.after) == one.after for name, one in planned
+    )
 
 
 def _after(plan: Plan) -> dict[str, int]:

@@ -22,6 +22,8 @@ from remediator.targets import Target
 
 TOLD_WITHIN: Final = timedelta(minutes=4)
 """So long after a call RDS tells of what it did; without a word of it by then, nothing was done."""
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""RDS's from ours, at most. An event from longer before a step is told late and is not of that step."""
 
 
 class Params(ActionParams):
@@ -100,6 +102,10 @@ class RdsFailover:
         if isinstance(found, Look):
             return found
         if found.newer_than(plan.memory["last_failover"]):
+            if found.last is not None and found.last.at < begun_at - CLOCKS_DIFFER:
+                return Look(
+                    Answer.UNKNOWN, f"only now {found.told}; that was before this step, and hides what came of it"
+                )
             return Look(Answer.YES, f"since it was planned, {found.told}")
         if found.writer != plan.memory["writer"] or not found.available:
             return Look(Answer.UNKNOWN, f"{found.seen}; RDS does not tell why yet")

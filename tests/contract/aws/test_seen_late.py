@@ -1,0 +1,71 @@
+"""What AWS tells late, or tells of others, must not make a step be done twice, nor be taken for ours (S15)."""
+
+import pytest
+
+from remediator.answers import Answer
+from remediator.clients.transport import WritePermit, permit
+from remediator.sandbox.aws import rds as rds_module
+from tests.contract.aws.cases import compute
+from tests.contract.aws.cases.every import AWS_CASES
+from tests.contract.aws.cases.rds_cases import ORDERS, instance, rds
+from tests.contract.aws.doing_aws import FIRST, DoingAws
+from tests.support.aws_stage import AwsStage
+
+
+async def test_a_second_attempt_has_as_long_to_be_told_of_as_the_first(
+    aws_stage: AwsStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request is lost, minutes later the second one's answer is: that RDS tells nothing yet says nothing again."""
+    monkeypatch.setattr(rds_module, "TOLD_AFTER_S", 30.0)
+    case = next(one for one in AWS_CASES if one.id == "aws.rds_failover")
+    doing = await DoingAws.case(aws_stage, case, await case.prepare(aws_stage))
+    aws_stage.aws.fault(*case.write, "drop")
+    aws_stage.aws.fault(*case.write, "lose_answer")
+    run = doing.run(case)
+    cursor = await run.go()
+    aws_stage.pass_time(3600)
+    assert (case.changes(aws_stage), len(aws_stage.aws.writes)) == (1, 2), (cursor, run.told)
+
+
+async def test_a_failover_of_before_that_rds_tells_late_is_not_ours(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.rds_failover", await instance(aws_stage))
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover completed", "failover")
+    (late,) = rds(aws_stage).events
+    rds(aws_stage).events.clear()
+    aws_stage.pass_time(420)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    rds(aws_stage).events.append(late)
+    aws_stage.pass_time(20)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover started.", "failover")
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.YES
+
+
+async def test_an_update_of_the_maximum_alone_is_not_our_change_of_the_number(aws_stage: AwsStage) -> None:
+    target = await compute.a_nodegroup(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.eks_nodegroup_scale", target, by=1, max_size=20)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    other = aws_stage.client(None)
+    with permit(WritePermit(aws_stage.clock.boottime() + 300)):
+        raised = {"clusterName": "prod", "nodegroupName": "standard-workers", "scalingConfig": {"maxSize": 9}}
+        await other.write("eks", "update_nodegroup_config", **raised)
+    aws_stage.pass_time(90)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+async def test_a_restart_that_was_rolled_back_meanwhile_is_not_done_again(aws_stage: AwsStage) -> None:
+    target = await compute.a_service(aws_stage)
+    service = compute.service(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.ecs_restart", target)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    before = service.deployments[0]
+    service.healthy = False
+    await doing.apply(plan)
+    aws_stage.pass_time(600)
+    # The circuit breaker with rollback: the old deployment is the primary again, ours is gone.
+    service.deployments, before.status = [before], "PRIMARY"
+    before.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}."
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
