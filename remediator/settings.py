@@ -169,6 +169,9 @@ class Cluster(_Settings):
     context: str | None = Field(None, description="context in that file; absent: its current one")
     namespaces: tuple[Namespace, ...] = Field((), description="namespaces that may be changed; empty: none")
     nodes: bool = Field(False, description="nodes may be cordoned and drained, which moves pods of every namespace")
+    commands: bool = Field(
+        False, description="a playbook's fixed commands may be run in pods, to look at what only they can tell"
+    )
     prometheus: PrometheusSettings | None = Field(None, description="for promql and alert_resolved")
     loopback_only: bool = Field(False, description="refuse any API address that is not loopback (the demo sets it)")
 

@@ -27,6 +27,9 @@ def permissions(
         typer.Option("--namespace", "-n", help="instead of those that settings list; may be given several times"),
     ] = None,
     nodes: Annotated[bool, typer.Option("--nodes", help="with --namespace: also for work on nodes")] = False,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="with --namespace: also for running playbooks' commands in pods")
+    ] = False,
     cluster: Annotated[
         str | None, typer.Option("--cluster", help="only for this cluster of settings; its name or an alias")
     ] = None,
@@ -78,7 +81,7 @@ def permissions(
     if iam:
         print_policy(of_aws, known, role=role_name or account)
         return
-    chosen = _clusters(settings, cluster, namespace or [], nodes=nodes, needed=rbac or not known)
+    chosen = _clusters(settings, cluster, namespace or [], nodes=nodes, commands=commands, needed=rbac or not known)
     found = (*needs(loaded.playbooks, chosen), *needs_of_watcher(settings.certificates, chosen))
     wanted = [one for one in found if not (read_only and one.to_act)]
     if not rbac:
@@ -91,7 +94,7 @@ def permissions(
 
 
 def _clusters(
-    settings: "Settings", named: str | None, namespaces: list[str], *, nodes: bool, needed: bool
+    settings: "Settings", named: str | None, namespaces: list[str], *, nodes: bool, commands: bool, needed: bool
 ) -> "Mapping[str, Cluster]":
     from pydantic import ValidationError
 
@@ -105,12 +108,13 @@ def _clusters(
         chosen = {known: chosen[known]}
     if namespaces:
         try:
-            given = Cluster(namespaces=tuple(namespaces), nodes=nodes)
+            given = Cluster(namespaces=tuple(namespaces), nodes=nodes, commands=commands)
         except ValidationError:
             fail("--namespace must be lower case letters, digits and '-'", 2)
         return dict.fromkeys(chosen or {named or "kubernetes": given}, given)
-    if nodes:
-        fail("--nodes goes with --namespace; without it settings say (clusters.<name>.nodes)", 2)
+    for word, asked in (("nodes", nodes), ("commands", commands)):
+        if asked:
+            fail(f"--{word} goes with --namespace; without it settings say (clusters.<name>.{word})", 2)
     if needed and not any(one.namespaces or one.nodes for one in chosen.values()):
         fail("settings let nothing be changed: give --namespace, or --config with clusters.<name>.namespaces", 2)
     return chosen

@@ -20,7 +20,12 @@ class Permission:
     @property
     def writes(self) -> bool:
         """Is it for changing something? A command run in a container may, whatever its verb says."""
-        return self.verb not in _READS or self.resource.endswith("/exec")
+        return self.verb not in _READS or self.runs_commands
+
+    @property
+    def runs_commands(self) -> bool:
+        """Is it for running a command in a container?"""
+        return self.resource.endswith("/exec")
 
     def __str__(self) -> str:
         return f"{self.verb} on {self.resource}{f'.{self.group}' if self.group else ''}"

@@ -82,6 +82,8 @@ def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Per
             continue
         required = set(in_cluster(rights_of(playbook, key, spec)))
         for permission in required | _for_evidence(playbook, spec):
+            if permission.runs_commands and not cluster.commands:
+                continue  # the step that needs it is refused
             for place in ("",) if permission.everywhere else places:
                 yield place, permission, permission not in required
         if playbook.writes and spec.type not in AWS_KINDS:

@@ -46,7 +46,7 @@ async def test_with_exactly_the_printed_permissions_the_remedy_is_planned_and_re
     stage: Stage, name: str, prepare: Prepare, labels: dict[str, str], remedy: str, summary: str
 ) -> None:
     await prepare(stage)
-    place = {"namespaces": [stage.namespace]}
+    place = {"namespaces": [stage.namespace], "commands": True}
     source = {"cluster": CLUSTER, "credential": {"token": "a-throwaway-token"}}
     settings = Settings.model_validate({"clusters": {CLUSTER: place}, "sources": {"default": source}})
     playbook = load_directory(

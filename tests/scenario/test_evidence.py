@@ -105,7 +105,7 @@ async def test_a_remedy_that_only_looks_informs_with_what_it_saw(tmp_path: Path)
     script = json.dumps({"jcmd": {"stdout": "heap 97% used\ntoken=abcdef\n", "code": 0}})
     async with World(speed=4) as world:
         await deployed(world, **{EXEC: script})
-        async with running(tmp_path, DIAGNOSE, world=world) as service:
+        async with running(tmp_path, DIAGNOSE, world=world, clusters__sandbox__commands=True) as service:
             await service.alert(firing(namespace="shop", deployment="checkout", pod="$(reboot)"))
             [run] = await service.ended()
             told = await timeline(service)
@@ -131,3 +131,13 @@ async def test_a_playbook_names_how_much_of_it(tmp_path: Path) -> None:
     [kept] = [pieces(event)["kubernetes_logs"] for event in told if event["event"] == "evidence"]
     assert "fatal: out of handles" in kept
     assert "ready" not in kept
+
+
+async def test_no_command_is_run_where_settings_do_not_let_it(tmp_path: Path) -> None:
+    async with World(speed=4) as world:
+        await deployed(world, **{EXEC: json.dumps({"jcmd": {"stdout": "heap", "code": 0}})})
+        async with running(tmp_path, DIAGNOSE, world=world) as service:
+            await service.alert(firing(namespace="shop", deployment="checkout"))
+            [page] = await service.until(world.pagerduty.open, what="somebody is paged")
+    assert "settings clusters.sandbox.commands is not set" in str(page.payload)
+    assert not [one for one in world.kubernetes.requests if one.path.endswith("/exec")]

@@ -67,6 +67,14 @@ def test_work_on_nodes_is_asked_for_by_name(invoke: Invoke, tmp_path: Path) -> N
     assert "needs get on nodes in the whole cluster" in invoke("permissions", str(file), "-n", "shop", "--nodes").stdout
 
 
+def test_commands_in_pods_are_asked_for_by_name(invoke: Invoke, tmp_path: Path) -> None:
+    remedies = [{"name": "look", "steps": [{"kubernetes.exec": {"command": ["df"]}}]}]
+    file = write(tmp_path / "look.yaml", document("look", remedies=remedies))
+    (tmp_path / "remediator.yaml").unlink()
+    assert "pods/exec" not in invoke("permissions", str(file), "-n", "shop").stdout
+    assert "needs create on pods/exec in shop" in invoke("permissions", str(file), "-n", "shop", "--commands").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -74,6 +82,7 @@ def test_work_on_nodes_is_asked_for_by_name(invoke: Invoke, tmp_path: Path) -> N
         (("--cluster", "gone"), "settings list no cluster gone; they list: prod, test"),
         (("--namespace", "Shop"), "lower case"),
         (("--nodes",), "--nodes goes with --namespace"),
+        (("--commands",), "--commands goes with --namespace"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(invoke: Invoke, arguments: tuple[str, ...], told: str) -> None:
