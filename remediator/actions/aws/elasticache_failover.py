@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
@@ -104,7 +104,7 @@ class ElastiCacheFailover:
                     {"ReplicationGroupId": target.name, "NodeGroupId": shard.id},
                 ),
             ),
-            fidelity=await fidelity_of(ctx, target, elasticache.FAIL_OVER),
+            fidelity=await fidelity_of(ctx, target, _asked_for(ctx.aws, shard)),
             summary=f"fail {target.name} node group {shard.id} over from {primary} (now {best})",
             params=params.model_dump(mode="json"),
             memory={"primary": primary, "node_group": shard.id},
@@ -170,6 +170,13 @@ class ElastiCacheFailover:
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
         del ctx, plan, intent_id
         return None
+
+
+def _asked_for(api: AwsApi, shard: NodeGroup) -> tuple[IamPermission, ...]:
+    """On the group and on the clusters that are in it by now."""
+    on_group, on_clusters = elasticache.FAIL_OVER
+    begin = f"arn:{api.partition}:elasticache:{api.region}:{api.account}:cluster:"
+    return (on_group, *only_on((on_clusters,), *(f"{begin}{one.cluster}" for one in shard.members)))
 
 
 def _dependencies(found: _Found) -> Mapping[str, Any]:

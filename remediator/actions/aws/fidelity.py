@@ -1,10 +1,18 @@
 """How much a plan at AWS proves, and the early no where IAM would not let it be carried out."""
 
+from dataclasses import replace
+
 from remediator.actions.base import ActionContext, PlanRefusedError
 from remediator.answers import Answer
 from remediator.clients.permissions import IamPermission
 from remediator.runs.plan import Fidelity
 from remediator.targets import Target
+
+
+def only_on(permissions: tuple[IamPermission, ...], *arns: str) -> tuple[IamPermission, ...]:
+    """The same on these alone: a policy may be narrower than what is declared for names that a playbook does not know, and the plan
+    knows them."""
+    return tuple(replace(one, resource=arn) for one in permissions for arn in arns)
 
 
 async def fidelity_of(ctx: ActionContext, target: Target, permissions: tuple[IamPermission, ...]) -> Fidelity:

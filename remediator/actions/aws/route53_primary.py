@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
@@ -19,7 +19,7 @@ from remediator.clients.aws.health_checks import HealthCheck
 from remediator.clients.aws.route53 import Records
 from remediator.conditions.base import Look
 from remediator.errors import FactsMissingError, OvertakenError, TargetNotFoundError
-from remediator.runs.plan import Call, Change, Plan
+from remediator.runs.plan import Call, Change, Fidelity, Plan
 from remediator.targets import Target
 
 _WRITTEN_SINCE = "HealthCheckVersionMismatch"
@@ -56,7 +56,7 @@ async def plan(
         depends_on=_dependencies(_Found(found, check)),
         changes=_changes(check, inverted=True, disabled=True),
         calls=(_call(check, inverted=True, disabled=True),),
-        fidelity=await fidelity_of(ctx, target, health_checks.SWITCH_CHECK),
+        fidelity=await _fidelity(ctx, target, check),
         summary=f"let {found.name} {found.type} lead to its secondary: health check {check.id} of its primary says unhealthy, "
         "also to every other record that has it",
         params=dict(params),
@@ -135,7 +135,7 @@ async def undo_plan(ctx: ActionContext, plan: Plan) -> Plan | None:
         depends_on=_dependencies(found),
         changes=_changes(check, **before),
         calls=(_call(check, **before),),
-        fidelity=await fidelity_of(ctx, plan.target, health_checks.SWITCH_CHECK),
+        fidelity=await _fidelity(ctx, plan.target, check),
         summary=f"let health check {check.id} of the primary say what it said before",
         params=dict(plan.params),
         memory={"undoes": check.version, "answers": []},
@@ -145,6 +145,11 @@ async def undo_plan(ctx: ActionContext, plan: Plan) -> Plan | None:
 async def _read(api: AwsApi, plan: Plan) -> _Found:
     found = await route53.records(api, plan.target)
     return _Found(found, await health_checks.health_check(api, str(plan.depends_on["health_check"])))
+
+
+async def _fidelity(ctx: ActionContext, target: Target, check: HealthCheck) -> Fidelity:
+    named = f"arn:{ctx.aws.partition}:route53:::healthcheck/{check.id}"
+    return await fidelity_of(ctx, target, only_on(health_checks.SWITCH_CHECK, named))
 
 
 def _dependencies(found: _Found) -> dict[str, Any]:

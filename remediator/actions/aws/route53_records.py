@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
@@ -13,7 +13,7 @@ from remediator.clients.aws.route53 import Records, RecordSet
 from remediator.conditions.base import Look
 from remediator.conditions.health_check_healthy import health
 from remediator.errors import FactsMissingError, TargetNotFoundError
-from remediator.runs.plan import Call, Change, Plan
+from remediator.runs.plan import Call, Change, Fidelity, Plan
 from remediator.targets import Target
 
 _INTENT = "<intent id>"
@@ -38,14 +38,14 @@ async def plan(
         depends_on={"uid": found.uid, "sets": found.documents},
         changes=_changes(found.documents, written),
         calls=(_call(found, _batch(written, route53.mark_record(found.name, _INTENT), "UPSERT")),),
-        fidelity=await fidelity_of(ctx, target, route53.CHANGE_RECORDS),
+        fidelity=await _fidelity(ctx, target, found),
         summary=f"let {found.name} {found.type} in {found.zone.name} lead to the recovery site: {words}",
         params=dict(params),
         memory={
             "written": written,
             "before": _counterparts(found.documents, written),
             "undoes": None,
-            "answers": _answers(written, params["to"]),
+            "answers": _answers(found.documents, written, params["to"]),
             "ttl": max((int(one.get("TTL", 60)) for one in found.documents), default=60),
         },
     )
@@ -135,7 +135,7 @@ async def undo_plan(ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | No
         depends_on={"uid": plan.uid, "sets": found.documents, "mark": intent_id},
         changes=_changes(found.documents, before),
         calls=(_call(found, _batch(before, route53.mark_record(found.name, intent_id), "DELETE")),),
-        fidelity=await fidelity_of(ctx, plan.target, route53.CHANGE_RECORDS),
+        fidelity=await _fidelity(ctx, plan.target, found),
         summary=f"let {found.name} {found.type} in {found.zone.name} lead to where it led before",
         params=dict(plan.params),
         memory={**plan.memory, "written": before, "before": [], "undoes": intent_id, "answers": []},
@@ -148,6 +148,11 @@ def _is_done(plan: Plan, found: Records, intent_id: str) -> bool:
         return found.mark == intent_id
     back = all(_found(found.documents, _identifier(one)) == one for one in plan.memory["written"])
     return back and found.mark is None
+
+
+async def _fidelity(ctx: ActionContext, target: Target, found: Records) -> Fidelity:
+    zone = f"arn:{ctx.aws.partition}:route53:::hostedzone/{found.zone.id}"
+    return await fidelity_of(ctx, target, only_on(route53.CHANGE_RECORDS, zone))
 
 
 def _dependencies(found: Records) -> Mapping[str, Any]:
@@ -212,9 +217,10 @@ async def _health(api: AwsApi, found: Records, wanted: str) -> str:
     return f" ({look.seen})"
 
 
-def _answers(written: Sequence[Mapping[str, Any]], to: Any) -> list[str]:
-    """What name servers are to answer afterwards; nothing where an alias' target has to be asked."""
-    led = [one for one in written if to is None or one.get("SetIdentifier") == to]
+def _answers(before: Sequence[Mapping[str, Any]], written: Sequence[Mapping[str, Any]], to: Any) -> list[str]:
+    """What name servers are to answer afterwards; nothing where an alias' target has to be asked. The record that gets all weight
+    may be none of those that are written: it keeps the share that it has."""
+    led = written if to is None else [one for one in before if _identifier(one) == to]
     return [str(value["Value"]) for one in led for value in one.get("ResourceRecords", ())]
 
 

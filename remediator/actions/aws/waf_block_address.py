@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
@@ -86,7 +86,7 @@ class WafBlockAddress:
             depends_on={"uid": found.uid, "blocked": False},
             changes=(Change(f"{network} in {found.name}", False, True),),
             calls=(_call(found, network, "all that are there, and"),),
-            fidelity=await fidelity_of(ctx, target, waf.WRITE_SET),
+            fidelity=await fidelity_of(ctx, target, only_on(waf.WRITE_SET, found.uid)),
             summary=f"block {network} in IP set {found.name} ({found.scope.lower()})",
             params=params.model_dump(mode="json"),
             memory={"network": str(network)},
@@ -166,7 +166,7 @@ class WafBlockAddress:
             depends_on={"uid": plan.uid, "blocked": True},
             changes=(Change(f"{network} in {found.name}", True, False),),
             calls=(_call(found, network, "all that are there, but"),),
-            fidelity=await fidelity_of(ctx, plan.target, waf.WRITE_SET),
+            fidelity=await fidelity_of(ctx, plan.target, only_on(waf.WRITE_SET, found.uid)),
             summary=f"take {network} out of IP set {found.name} again",
             params=dict(plan.params),
             memory=dict(plan.memory),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError, answer_of
 from remediator.answers import Answer
@@ -99,7 +99,7 @@ class ZonalShift:
                     {"awayFrom": params.away_from, "expiresIn": f"{minutes}m", "comment": "remediator <intent id>"},
                 ),
             ),
-            fidelity=await fidelity_of(ctx, target, zonal_shifts.START_SHIFT),
+            fidelity=await fidelity_of(ctx, target, only_on(zonal_shifts.START_SHIFT, found.balancer.arn)),
             summary=f"keep the traffic of {target.name} away from {params.away_from} for {lasts}",
             params=params.model_dump(mode="json"),
             memory={"arn": found.balancer.arn, "minutes": minutes},
@@ -180,7 +180,7 @@ class ZonalShift:
             depends_on={"uid": plan.uid, "shift": ours[0].id},
             changes=(Change(f"traffic in {zone}", "none", "as in every zone"),),
             calls=(Call("arc-zonal-shift:CancelZonalShift", ours[0].id, {}),),
-            fidelity=await fidelity_of(ctx, plan.target, zonal_shifts.CANCEL_SHIFT),
+            fidelity=await fidelity_of(ctx, plan.target, only_on(zonal_shifts.CANCEL_SHIFT, found.balancer.arn)),
             summary=f"let {plan.target.name} use {zone} again",
             params=dict(plan.params),
             memory=dict(plan.memory),

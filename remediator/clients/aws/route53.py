@@ -4,6 +4,7 @@ A record has no version and takes no mark, and the comment of a batch can only b
 also writes a TXT record beside what it changes, ``_remediator.www.example.org``, which holds the intent: both or neither are there.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -200,8 +201,11 @@ def plain_name(name: str) -> str:
 
 
 def plain_value(value: str) -> str:
-    """To compare: a name's last dot and its case mean nothing."""
-    return value.rstrip(".").lower()
+    """To compare: a name's last dot and its case mean nothing, and an address of IPv6 has many spellings."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return value.rstrip(".").lower()
 
 
 async def _sets(api: AwsApi, zone: Zone, name: str, kind: str) -> list[RecordSet]:

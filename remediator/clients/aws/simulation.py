@@ -28,7 +28,7 @@ class Simulation:
         self._api = api
         self._identity = identity
         self._clock = clock
-        self._known: dict[tuple[str, str], tuple[float, Answer]] = {}
+        self._known: dict[tuple[Any, ...], tuple[float, Answer]] = {}
         self._principal: str | None = None
 
     async def allowed(self, permissions: tuple[IamPermission, ...], target: Target) -> Answer:
@@ -47,7 +47,7 @@ class Simulation:
 
     async def would_allow(self, permission: IamPermission, resource: str) -> Answer:
         """UNKNOWN where the simulation itself could not be asked."""
-        key = (permission.action, resource)
+        key = (permission.action, resource, permission.conditions)
         now_s = self._clock.boottime()
         if (found := self._known.get(key)) is not None and now_s < found[0]:
             return found[1]

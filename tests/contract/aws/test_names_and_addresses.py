@@ -6,11 +6,18 @@ import pytest
 
 from remediator.actions.base import PlanRefusedError
 from remediator.answers import Answer
+from remediator.clients.aws.route53 import plain_value
+from remediator.clients.permissions import IamPermission
+from remediator.conditions import condition_named
+from remediator.conditions.base import Known, World
 from remediator.errors import FactsMissingError, OvertakenError, TransientError
+from remediator.runs.plan import Fidelity
 from remediator.sandbox.aws.service import Refused
+from remediator.targets import Target
+from tests.contract.aws.cases import cache_cases
 from tests.contract.aws.cases import network_cases as cases
 from tests.contract.aws.doing_aws import FIRST, SECOND, DoingAws
-from tests.support.aws_stage import AwsStage
+from tests.support.aws_stage import SIMULATION, AwsStage
 
 
 async def failover(stage: AwsStage) -> DoingAws:
@@ -237,3 +244,62 @@ async def test_a_health_check_that_somebody_switched_just_so_is_not_taken_for_ou
     with pytest.raises(OvertakenError, match="version"):
         await doing.apply(plan)
     assert aws_stage.aws.writes == []
+
+
+async def test_a_policy_that_is_narrower_than_what_is_declared_lets_a_plan_be_made(aws_stage: AwsStage) -> None:
+    """An operator may name the one zone, set or balancer: IAM is asked about just that, or what is allowed would be refused."""
+    cluster = "arn:aws:elasticache:eu-central-1:111122223333:cluster:sessions-*"
+    address = await cases.blockable(aws_stage)
+    name = await cases.weighted(aws_stage)
+    balancer = await cases.front(aws_stage)
+    group = await cache_cases.sessions(aws_stage)
+    zone = "arn:aws:route53:::hostedzone/ZEXAMPLE"
+    one_set = (
+        f"arn:aws:wafv2:eu-central-1:111122223333:regional/ipset/blocked/{aws_stage.aws.wafv2.ip_sets['blocked'].id}"
+    )
+    front = aws_stage.aws.elbv2.load_balancers["front"].arn
+    await planned(aws_stage, "aws.route53_failover", name, zone, to="recovery")
+    await planned(aws_stage, "aws.waf_block_address", address, one_set)
+    await planned(aws_stage, "aws.zonal_shift", balancer, front, away_from="euc1-az1")
+    await planned(aws_stage, "aws.elasticache_failover", group, cluster)
+    aws_stage.aws.route53.zones.clear()
+    check = "arn:aws:route53:::healthcheck/primary"
+    await planned(aws_stage, "aws.route53_failover", await cases.pair(aws_stage), check, away_from_primary=True)
+
+
+async def planned(stage: AwsStage, action: str, target: Target, arn: str, **params: Any) -> None:
+    """With the writes allowed on this alone, beside what names the target itself; and refused where it is another."""
+    for allowed, refused in ((arn, False), (f"{arn}-other", True)):
+        doing = await DoingAws.on(stage, action, target, **params)
+        rights = [one for one in doing.rights if isinstance(one, IamPermission)]
+        named = target.name if target.kind == "elasticache-group" else "-"
+        narrow = [(one.action, allowed if one.writes else "*") for one in rights]
+        narrow += [(one.action, f"arn:*:{named}") for one in rights if one.writes]
+        stage.aws.grant(list(stage.aws.principals)[-1], [*narrow, *SIMULATION])
+        if refused:
+            with pytest.raises(PlanRefusedError) as told:
+                await doing.plan()
+            assert told.value.code == "permission_missing"
+        else:
+            assert (await doing.plan()).fidelity is Fidelity.SIMULATED
+
+
+async def test_what_is_to_be_answered_is_known_where_the_recovery_record_keeps_its_share(aws_stage: AwsStage) -> None:
+    """It is not written then, and `dns_answers` must know it all the same, or no such failover is ever verified."""
+    target = await cases.weighted(aws_stage)
+    share = cases.record(cases.RECOVERY, SetIdentifier="recovery", Weight=20, HealthCheckId="recovery")
+    aws_stage.aws.route53.put(cases.zone(aws_stage), share)
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, to="recovery")
+    plan = await doing.plan()
+    await doing.apply(plan)
+    aws_stage.pass_time(120)
+    asked = condition_named("dns_answers")
+    world = World(None, None, None, account=doing.stage.client())
+    known = Known(aws_stage.clock.now(), {}, done=(plan,))
+    look = await asked.look(world, target, asked.params.model_validate({}), known)
+    assert look.answer is Answer.YES, look.seen
+
+
+def test_an_address_has_one_spelling_whoever_wrote_it() -> None:
+    assert plain_value("2A00:1450:4001:082B:0:0:0:200E") == plain_value("2a00:1450:4001:82b::200e")
+    assert plain_value("WWW.example.org.") == "www.example.org"
