@@ -68,6 +68,8 @@ class Known:
     closed since the run began."""
     asked_since: datetime | None = None
     """When this verification began; None in ``when``."""
+    run_since: datetime | None = None
+    """When the run was made; None before there is one."""
     absent_since: datetime | None = None
     """Since when every look of this condition had ``Look.absent``; None before the first and after a break."""
     done: tuple[Plan, ...] = ()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from remediator.answers import Answer
-from remediator.clients.aws.cloudwatch import READ_METRICS, Metric, newest
+from remediator.clients.aws.cloudwatch import COUNTED, READ_METRICS, Metric, newest
 from remediator.clients.permissions import IamPermission
 from remediator.conditions.base import ConditionParams, Known, Look, World
 from remediator.durations import Duration, format_duration
@@ -43,8 +43,10 @@ class Params(ConditionParams):
         if self.period < _MINUTE or self.period % _MINUTE:
             raise ValueError("period: accepted: whole minutes, 1m or more")
         if self.within < self.period + _MINUTE:
-            # A period that is not over has no value.
+            # One that has just begun may have no value yet.
             raise ValueError("within must be a minute longer than period, or no value can be found")
+        if self.statistic in COUNTED and self.within < 2 * self.period:
+            raise ValueError(f"within must be twice the period: {self.statistic} is known only of one that is over")
         return self
 
 

@@ -1,6 +1,7 @@
 """``s3_fresh``: was something of the expected size put under a prefix of a bucket a short while ago?"""
 
 import re
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import ByteSize, Field
@@ -15,6 +16,8 @@ from remediator.errors import FactsMissingError, TargetNotFoundError
 from remediator.playbooks.template import Template, TemplateError
 from remediator.targets import Target
 
+_CLOCKS = timedelta(seconds=30)
+"""Our clock and that of S3, which tells whole seconds, may differ by so much."""
 _PREFIX = re.compile(r"[-!_.*'()/=@:+ A-Za-z0-9]{0,512}")
 
 
@@ -30,6 +33,10 @@ class Params(BucketParams):
         validate_default=True,
         ge=1,
         description="it has at least so many bytes, such as 10MiB: a failed dump is often empty",
+    )
+    of_this_run: bool = Field(
+        False,
+        description="true, in verify: it was put there since this run was made, so that an older one proves nothing",
     )
 
 
@@ -49,12 +56,17 @@ class S3Fresh:
             bucket = params.filled(known)
             prefix = _prefix(params, known)
             found = await s3.under(world.aws, bucket, prefix, at_least=int(params.min_size))
-            now = world.aws.now()
+            since = world.aws.now() - params.within
+            if params.of_this_run:
+                if known.run_since is None:
+                    return Look(Answer.UNKNOWN, "there is no run yet that could have put something there")
+                since = max(since, known.run_since - _CLOCKS)
         except (TemplateError, TargetNotFoundError, FactsMissingError) as error:
             return Look(Answer.UNKNOWN, str(error))
         where = f"s3://{bucket}/{prefix}"
         wanted = f"wanted: {int(params.min_size)} bytes or more, {format_duration(params.within)} old or less"
-        if found.newest is not None and now - found.newest.modified_at <= params.within:
+        wanted += ", and of this run" if params.of_this_run else ""
+        if found.newest is not None and found.newest.modified_at >= since:
             return Look(Answer.YES, f"{where} has {found.newest}")
         if not found.complete:
             return Look(

@@ -114,9 +114,12 @@ class TlsServes:
             return Look(Answer.UNKNOWN, str(error))
         if isinstance(expected, Look):
             return expected
-        hosts = hosts or tuple(host for host in expected.hosts if "*" not in host)[:MOST_HOSTS]
+        hosts = hosts or tuple(host for host in expected.hosts if "*" not in host)
         if not hosts:
             return Look(Answer.UNKNOWN, "no host is known to ask; name some in `hosts`")
+        if len(hosts) > MOST_HOSTS:
+            # Some of them would say nothing of the others.
+            return Look(Answer.UNKNOWN, f"it has {len(hosts)} names, and {MOST_HOSTS} are asked; name those in `hosts`")
         good: list[str] = []
         doubts: list[str] = []
         for host in hosts:

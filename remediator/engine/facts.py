@@ -210,6 +210,7 @@ async def known(
         episodes=same,
         done=done,
         asked_since=asked_since,
+        run_since=since,
         absent_since=absent_since,
         concerns=concerns,
     )

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from remediator.answers import Answer
 from remediator.clients.tls_probe import MOST_ADDRESSES, Resolve, TlsProbe
 from remediator.conditions.base import Known, Look, World
-from remediator.conditions.tls_serves import Params, TlsServes
+from remediator.conditions.tls_serves import MOST_HOSTS, Params, TlsServes
 from remediator.errors import FactsMissingError
 from remediator.runs.plan import Fidelity, Plan
 from remediator.sandbox.kubernetes.signing import Authority, key_pem, new_key, signing_request
@@ -282,3 +282,15 @@ async def test_of_a_certificate_the_one_that_was_issued_last_must_be_served(emul
         assert seen.answer is Answer.NO and "not the one that was issued last" in seen.seen, seen
         server.pair = stored
         assert (await of_certificate(stage, server.port, plan)).answer is Answer.YES
+
+
+async def test_more_names_than_are_asked_are_unknown_and_not_taken_for_served(emulated_stage: EmulatedStage) -> None:
+    stage = emulated_stage
+    names = [HOST, *(f"shop-{number}.example.net" for number in range(MOST_HOSTS))]
+    await certificates.issuer(stage)
+    await certificates.certificate(stage, dnsNames=names)
+    async with TlsEndpoint(in_secret(stage.world.kubernetes, stage.namespace, "web-tls")) as server:
+        seen = await of_certificate(stage, server.port)
+        assert seen.answer is Answer.UNKNOWN and "`hosts`" in seen.seen, seen
+        assert server.names == []
+        assert (await of_certificate(stage, server.port, hosts=(HOST,))).answer is Answer.YES

@@ -13,6 +13,8 @@ READ_METRICS = (IamPermission("cloudwatch:GetMetricData"),)
 """GetMetricData knows no resources, so it is asked for on all."""
 
 _MOST = 100
+COUNTED = frozenset({"Sum", "SampleCount"})
+"""Statistics whose value grows until their period is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Datapoint:
 
 
 async def newest(api: AwsApi, metric: Metric, within: timedelta) -> Datapoint | None:
-    """The newest value that began within this time; None when there is none.
+    """The newest value that began within this time; None when there is none. Of what is counted (Sum, SampleCount) only of a period
+    that is over: the one under way has been counted in part.
 
     Raises:
         FactsMissingError: CloudWatch could not be asked, or answered in part.
@@ -67,7 +70,7 @@ async def newest_of(api: AwsApi, metrics: Sequence[Metric], within: timedelta) -
         ScanBy="TimestampDescending",
     )
     found = {str(one.get("Id")): one for one in answer.get("MetricDataResults", ())}
-    return tuple(_newest(found.get(f"m{number}"), metric) for number, metric in enumerate(metrics))
+    return tuple(_newest(found.get(f"m{number}"), metric, now) for number, metric in enumerate(metrics))
 
 
 def _query(number: int, metric: Metric) -> dict[str, Any]:
@@ -86,11 +89,13 @@ def _query(number: int, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _newest(result: Mapping[str, Any] | None, metric: Metric) -> Datapoint | None:
+def _newest(result: Mapping[str, Any] | None, metric: Metric, now: datetime) -> Datapoint | None:
     if result is None:
         return None
     # Newest first was asked for, so a part of the answer has the newest in it.
     if result.get("StatusCode", "Complete") not in ("Complete", "PartialData"):
         raise FactsMissingError(f"CloudWatch has no answer for {metric}: {result['StatusCode']}")
     pairs = sorted(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False), reverse=True)
+    if metric.stat in COUNTED:
+        pairs = [(at, value) for at, value in pairs if at + timedelta(seconds=metric.period_s) <= now]
     return Datapoint(pairs[0][0], float(pairs[0][1])) if pairs else None

@@ -1,13 +1,15 @@
 """What conditions say of buckets, metrics, health checks, names and addresses: yes, no, and unknown where it is not known (S7)."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from remediator.answers import Answer
 from remediator.clients.aws import s3
+from remediator.clients.aws.api import AwsApi
+from remediator.clients.aws.cloudwatch import Metric, newest
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
 from remediator.targets import Target
@@ -44,6 +46,22 @@ async def test_a_backup_is_fresh_by_its_time_and_its_size_and_not_by_its_name(aw
     assert old.answer is Answer.NO and "zzz-latest" in old.seen
     stored(aws_stage, "db/aaa", 1 << 20, 2)
     assert (await look(aws_stage, "s3_fresh", **fresh)).answer is Answer.YES
+
+
+async def test_a_backup_of_the_attempt_before_is_none_of_this_run(aws_stage: AwsStage) -> None:
+    condition = condition_named("s3_fresh")
+    chosen = condition.params.model_validate({"bucket": "backups", "within": "3h", "of_this_run": True})
+    world = World(None, None, None, account=aws_stage.client(condition.permissions("cronjob", chosen)))
+    begun = aws_stage.clock.now() - timedelta(minutes=10)
+    stored(aws_stage, "db/failed-attempt", 5 << 20, 0.5)
+
+    async def answer(run_since: datetime | None) -> Answer:
+        return (await condition.look(world, CRON_JOB, chosen, Known(datetime.now(UTC), {}, run_since=run_since))).answer
+
+    assert await answer(None) is Answer.UNKNOWN
+    assert await answer(begun) is Answer.NO
+    stored(aws_stage, "db/again", 5 << 20, 0.1)
+    assert await answer(begun) is Answer.YES
 
 
 async def test_the_newest_may_stand_on_any_page(aws_stage: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +112,28 @@ async def test_a_metric_without_a_value_is_unknown(aws_stage: AwsStage) -> None:
     for wrong in ({}, {"below": 1, "above": 1}, {"below": 1, "period": "90s"}, {"below": 1, "within": "1m"}):
         with pytest.raises(ValidationError):
             condition_named("cloudwatch").params.model_validate({**asked, **wrong})
+
+
+async def test_what_is_counted_is_known_of_a_period_that_is_over() -> None:
+    """CloudWatch also tells of the one under way: a handful of seconds of it would look like a collapse."""
+    now = datetime(2026, 11, 30, 12, 10, 20, tzinfo=UTC)
+    minutes = [now.replace(second=0) - timedelta(minutes=ago) for ago in (0, 1, 2)]
+
+    class Told:
+        def now(self) -> datetime:
+            return now
+
+        async def read(self, *_: str, **__: Any) -> dict[str, Any]:
+            return {"MetricDataResults": [{"Id": "m0", "Timestamps": minutes, "Values": [3.0, 600.0, 590.0]}]}
+
+    values = {}
+    for stat in ("Sum", "SampleCount", "Maximum"):
+        found = await newest(cast(AwsApi, Told()), Metric("Shop", "Requests", stat=stat), timedelta(minutes=5))
+        values[stat] = found and found.value
+    assert values == {"Sum": 600.0, "SampleCount": 600.0, "Maximum": 3.0}
+    asked = {"namespace": "Shop", "metric": "Requests", "statistic": "Sum", "period": "5m", "within": "6m", "below": 1}
+    with pytest.raises(ValidationError, match="twice the period"):
+        condition_named("cloudwatch").params.model_validate(asked)
 
 
 async def test_a_health_check_is_what_its_checkers_see(aws_stage: AwsStage) -> None:
