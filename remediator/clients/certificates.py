@@ -36,6 +36,8 @@ class Certificate:
     not_after: datetime
     key: str
     """Kind and size of its key as ACM calls them: ``RSA_2048``, ``EC_prime256v1``."""
+    temporary: bool = False
+    """Nobody trusts it: cert-manager puts it into a Secret until the first real one is issued, where it is told to."""
 
 
 def serial_of(text: str) -> str:
@@ -149,9 +151,14 @@ def _said_by(certificate: "x509.Certificate") -> Certificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=key,
+        temporary=any(
+            one.value == _TEMPORARY for one in certificate.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        ),
     )
 
 
+_TEMPORARY = "cert-manager.local"
+"""Who signed it, by cert-manager's own words."""
 _ACM_CURVES = {"secp256r1": "prime256v1"}
 
 

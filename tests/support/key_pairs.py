@@ -16,14 +16,21 @@ class KeyPair:
     key: bytes
 
 
-def key_pair(*names: str, until: datetime, days: int = 90, serial: int | None = None, use_rsa: bool = False) -> KeyPair:
+def key_pair(
+    *names: str,
+    until: datetime,
+    days: int = 90,
+    serial: int | None = None,
+    use_rsa: bool = False,
+    issuer: str | None = None,
+) -> KeyPair:
     """Valid for so many days, up to ``until``."""
     key = rsa.generate_private_key(65537, 2048) if use_rsa else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(name if issuer is None else x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number() if serial is None else serial)
         .not_valid_before(until - timedelta(days=days))

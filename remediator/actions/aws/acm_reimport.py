@@ -167,6 +167,10 @@ async def _found(ctx: ActionContext, present: AcmCertificate, namespace: str, na
 def _refuse_what_is_no_better(target: Target, found: _Found, where: str, now: datetime) -> None:
     present, new = found.present, found.new
     said = f"{where} (serial {new.serial}, {_day(new.not_before)} to {_day(new.not_after)})"
+    if new.temporary:
+        raise PlanRefusedError(
+            "temporary_certificate", f"{said} is cert-manager's own until the real one is issued", kind="wait"
+        )
     if new.serial == present.serial:
         raise PlanRefusedError(
             "same_certificate", f"{said} is what {target.name} has; renew the Secret first", kind="wait"

@@ -65,6 +65,7 @@ _NOT_FOUND_TOO: Final = frozenset(
         "NoSuchHealthCheck",
         "NoSuchHostedZone",
         "NoSuchKey",
+        "WAFNonexistentItemException",
     }
 )
 

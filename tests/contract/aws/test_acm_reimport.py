@@ -44,6 +44,7 @@ async def test_only_what_is_better_is_imported(aws_stage: AwsStage) -> None:
         "other_key_type": newer(aws_stage, "shop.example", "www.shop.example", use_rsa=True),
         "not_newer": newer(aws_stage, "shop.example", "www.shop.example", days=5),
         "expires_too_soon": newer(aws_stage, days=0),
+        "temporary_certificate": newer(aws_stage, issuer="cert-manager.local"),
         "secret_unreadable": KeyPair(good.chain, good.key[:80]),
     }
     for code, pair in refused.items():

@@ -67,6 +67,23 @@ async def test_of_several_node_groups_one_is_named(aws_stage: AwsStage) -> None:
     assert (first.primary.cluster, second.primary.cluster) == ("sessions-0001-001", "sessions-0002-002")
 
 
+async def test_the_failover_of_another_node_group_is_not_taken_for_ours(aws_stage: AwsStage) -> None:
+    aws_stage.aws.elasticache.put("sessions", node_groups=2)
+    doing = await DoingAws.on(aws_stage, FAILOVER, aws_stage.target("elasticache-group", "sessions"), node_group="0002")
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    aws_stage.aws.elasticache.call_failover("sessions", "0001")
+    aws_stage.pass_time(600)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.NO
+
+
+async def test_a_group_is_not_as_wanted_before_its_primary_has_moved(aws_stage: AwsStage) -> None:
+    """Right after the call it may still be told of as available."""
+    doing = await DoingAws.on(aws_stage, FAILOVER, await cache_cases.sessions(aws_stage))
+    look = await doing.action.verify(doing.ctx(), await doing.plan(), None)
+    assert cache_cases.group(aws_stage).status == "available" and look.answer is Answer.NO
+
+
 async def test_failovers_of_yesterday_do_not_count(aws_stage: AwsStage) -> None:
     target = await cache_cases.sessions(aws_stage)
     aws_stage.aws.elasticache.put("carts")

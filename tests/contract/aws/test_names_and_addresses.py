@@ -149,6 +149,15 @@ async def test_a_set_that_is_written_all_the_time_is_given_up_for_now(aws_stage:
     assert cases.blocked(aws_stage) == 0
 
 
+async def test_a_set_that_goes_in_this_very_moment_is_gone(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", await cases.blockable(aws_stage))
+    plan = await doing.plan()
+    gone = Refused("WAFNonexistentItemException", "there is no such set")
+    aws_stage.aws.fault("wafv2", "UpdateIPSet", "refused", refused=gone)
+    with pytest.raises(OvertakenError, match="gone"):
+        await doing.apply(plan)
+
+
 async def test_marks_leave_the_words_of_people_whole(aws_stage: AwsStage) -> None:
     """There is room for 256 characters; the oldest marks go first, and with no room at all it is unknown who wrote."""
     target = await cases.blockable(aws_stage)

@@ -2,6 +2,7 @@
 
 import base64
 from datetime import timedelta
+from typing import Any
 
 from remediator.sandbox.aws.acm import Certificate
 from remediator.targets import Target
@@ -74,10 +75,10 @@ async def imported(stage: AwsStage) -> Target:
     return stage.target("acm-certificate", IMPORTED)
 
 
-def newer(stage: AwsStage, *names: str, days: int = 90, use_rsa: bool = False) -> KeyPair:
+def newer(stage: AwsStage, *names: str, days: int = 90, **how: Any) -> KeyPair:
     """Valid from now."""
     until = stage.clock.now().replace(microsecond=0) + timedelta(days=days)
-    return key_pair(*(names or ("www.shop.example", "shop.example")), until=until, days=days, use_rsa=use_rsa)
+    return key_pair(*(names or ("www.shop.example", "shop.example")), until=until, days=days, **how)
 
 
 async def put_secret(stage: AwsStage, pair: KeyPair, name: str = SECRET) -> None:
