@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from remediator.actions.aws.fidelity import fidelity_of
+from remediator.actions.aws.fidelity import fidelity_of, only_on
 from remediator.actions.aws.rds_failover import TOLD_WITHIN
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError
@@ -85,7 +85,7 @@ class AuroraGlobalFailover:
             depends_on=_dependencies(found),
             changes=(Change("writer", writer.arn, to.arn),),
             calls=(Call(f"rds:{operation}", target.name, _call(found.name, to.arn, params.data_loss)),),
-            fidelity=await fidelity_of(ctx, target, permissions_to_move(operation)),
+            fidelity=await fidelity_of(ctx, target, _asked_for(operation, writer, to)),
             summary=(
                 f"let {to.name} in {to.region} write for global database {target.short} instead of {writer.name} in "
                 f"{writer.region} ({operation}: {lost}); clients must then go there"
@@ -141,6 +141,12 @@ class AuroraGlobalFailover:
     async def undo_plan(self, ctx: ActionContext, plan: Plan, intent_id: str) -> Plan | None:
         del ctx, plan, intent_id
         return None
+
+
+def _asked_for(operation: str, *members: GlobalMember) -> tuple[IamPermission, ...]:
+    """On the global database and on just these of its clusters."""
+    on_global, on_members = permissions_to_move(operation)
+    return (on_global, *only_on((on_members,), *(one.arn for one in members)))
 
 
 def _operation(data_loss: str) -> str:

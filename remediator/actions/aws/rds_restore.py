@@ -1,6 +1,7 @@
 """``aws.rds_restore``: a new instance as the database was, beside the old one. The old one is never touched."""
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
 
@@ -101,7 +102,7 @@ class RdsRestore:
             depends_on={"uid": found.resource_id, "snapshot": None if snapshot is None else snapshot.name},
             changes=(Change("new DB instance", None, f"{new}, {as_it_was}"),),
             calls=(Call(f"rds:{operation}", new, asked),),
-            fidelity=await fidelity_of(ctx, target, _writes(params.source)),
+            fidelity=await fidelity_of(ctx, target, _asked_for(found, params, snapshot)),
             summary=f"restore DB instance {target.short} into a new one, {as_it_was}; the old one stays as it is",
             params=params.model_dump(mode="json"),
             memory={"ours": [one.name for one in await instances_made(ctx.aws)]},
@@ -179,6 +180,20 @@ def _writes(source: str) -> tuple[IamPermission, ...]:
     return (
         *(IamPermission(action, f"{_OF}{one}", writes=True) for one in touched),
         IamPermission("rds:AddTagsToResource", f"{_OF}db:*", writes=True),
+    )
+
+
+def _asked_for(found: DbInstance, params: Params, snapshot: DbSnapshot | None) -> tuple[IamPermission, ...]:
+    """On what this copy is made with and named: a policy may be as narrow."""
+    named = {
+        "db:*": f"db:{params.name or f'{head(found.name)}*'}",
+        "subgrp:*": f"subgrp:{found.shape.get('DBSubnetGroupName', '*')}",
+        "pg:*": f"pg:{found.shape.get('DBParameterGroupName', '*')}",
+        "snapshot:*": f"snapshot:{'*' if snapshot is None else snapshot.name}",
+    }
+    return tuple(
+        replace(one, resource=f"{_OF}{named.get(one.resource.removeprefix(_OF), one.resource.removeprefix(_OF))}")
+        for one in _writes(params.source)
     )
 
 

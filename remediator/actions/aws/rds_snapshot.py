@@ -1,10 +1,11 @@
 """``aws.rds_snapshot``: make a snapshot of an instance or a cluster, once, under a name of its own."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.made_by_us import SHOWN, derived_name, tags
+from remediator.actions.aws.made_by_us import SHOWN, derived_name, head, tags
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError
 from remediator.answers import Answer
@@ -84,7 +85,7 @@ class RdsSnapshot:
             depends_on=_dependencies(found),
             changes=(Change("snapshot", None, "made"),),
             calls=(Call(f"rds:{operation}", target.name, {snapshot: SHOWN, of: target.name}),),
-            fidelity=await fidelity_of(ctx, target, permissions_to_make(target.kind)),
+            fidelity=await fidelity_of(ctx, target, _asked_for(target)),
             summary=f"make a snapshot of {target.kind} {target.short}",
             params=params.model_dump(mode="json"),
             memory={"ours": [one.name for one in snapshots if INTENT_TAG in one.tags]},
@@ -142,6 +143,14 @@ async def _read(api: AwsApi, target: Target) -> DbInstance | DbCluster:
     if target.kind == "rds-instance":
         return await read_instance(api, target.name)
     return await read_cluster(api, target.name)
+
+
+def _asked_for(target: Target) -> tuple[IamPermission, ...]:
+    """A policy may name the snapshots of this database alone; how their names begin is known."""
+    ours = f"snapshot:{head(target.name)}*"
+    return tuple(
+        replace(one, resource=one.resource.replace("snapshot:*", ours)) for one in permissions_to_make(target.kind)
+    )
 
 
 def _dependencies(found: DbInstance | DbCluster) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Asking IAM beforehand whether it would let us, by its own simulation: what a dry-run of most services must make do with."""
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from remediator.answers import Answer, all_of
@@ -71,8 +72,11 @@ class Simulation:
             # A policy's pattern is compared with what is asked for: any name will do where ours is not known yet.
             asked["ResourceArns"] = [resource.replace("*", _ANY_NAME)]
         answer = await self._api.read("iam", "simulate_principal_policy", **asked)
-        said = [one.get("EvalDecision") for one in answer.get("EvaluationResults", ())]
+        results = answer.get("EvaluationResults", ())
+        said = [one.get("EvalDecision") for one in results]
         if not said:
+            return Answer.UNKNOWN
+        if any(one.get("EvalDecision") != "allowed" and _left_open(one) for one in results):
             return Answer.UNKNOWN
         # A policy that is narrower than the pattern gives a no as well: actions that know the name ask with it.
         return Answer.of(all(one == "allowed" for one in said))
@@ -93,6 +97,12 @@ class Simulation:
             return arn
         role: str = (await self._api.read("iam", "get_role", RoleName=session["role"]))["Role"]["Arn"]
         return role
+
+
+def _left_open(result: Mapping[str, Any]) -> bool:
+    """Does the no rest on what the simulation was not told, such as the resource's tags? IAM knows them when it is really asked."""
+    each = (result, *result.get("ResourceSpecificResults", ()))
+    return any(one.get("MissingContextValues") for one in each)
 
 
 def _entry(key: str, values: list[str], kind: str) -> dict[str, Any]:

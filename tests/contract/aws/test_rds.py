@@ -7,8 +7,12 @@ import pytest
 
 from remediator.actions.base import PlanRefusedError
 from remediator.answers import Answer
+from remediator.clients.permissions import IamPermission
 from remediator.errors import OvertakenError
 from remediator.runs.cursor import Outcome
+from remediator.runs.plan import Fidelity
+from remediator.sandbox.aws.iam import Iam
+from remediator.sandbox.aws.service import Call
 from tests.contract.aws.case import AwsCase
 from tests.contract.aws.cases.rds_cases import (
     ORDERS,
@@ -23,7 +27,7 @@ from tests.contract.aws.cases.rds_cases import (
     worldwide_in_trouble,
 )
 from tests.contract.aws.doing_aws import FIRST, DoingAws
-from tests.support.aws_stage import AwsStage
+from tests.support.aws_stage import SIMULATION, AwsStage
 
 
 def sent(stage: AwsStage) -> list[tuple[str, dict[str, Any]]]:
@@ -200,3 +204,58 @@ class TestWhatCannotBeTakenBack:
         operations = [operation for operation, _ in sent(aws_stage)]
         assert operations == ["SwitchoverGlobalCluster", "FailoverGlobalCluster"]
         assert "AllowDataLoss" not in sent(aws_stage)[0][1] and sent(aws_stage)[1][1]["AllowDataLoss"] is True
+
+
+@pytest.mark.parametrize(
+    ("action", "prepare", "params", "arns"),
+    [
+        ("aws.rds_snapshot", instance, {}, ["db:orders", "snapshot:orders-*"]),
+        (
+            "aws.rds_restore",
+            with_backup,
+            {},
+            ["db:orders-*", "subgrp:private", "pg:default.postgres16", "og:*"],
+        ),
+        (
+            "aws.rds_restore",
+            with_backup,
+            {"source": "snapshot", "name": "spare"},
+            ["db:spare", "subgrp:private", "pg:default.postgres16", "og:*", "snapshot:rds:orders-*"],
+        ),
+        ("aws.aurora_global_failover", worldwide_in_trouble, {"data_loss": "accept"}, []),
+    ],
+)
+async def test_a_policy_as_narrow_as_what_is_planned_is_no_missing_permission(
+    aws_stage: AwsStage, action: str, prepare: Any, params: dict[str, Any], arns: list[str]
+) -> None:
+    target = await prepare(aws_stage)
+    begin = "arn:aws:rds:eu-central-1:111122223333:"
+    may = [f"{begin}{one}" for one in arns] or [
+        "arn:aws:rds::111122223333:global-cluster:worldwide",
+        *(one.arn for one in rds(aws_stage).clusters.values()),
+    ]
+    doing = await DoingAws.on(aws_stage, action, target, **params)
+    (key,) = [key for key in aws_stage.aws.principals if key.startswith("AKIALIVE")]
+    rights = [one for one in doing.rights if isinstance(one, IamPermission)]
+    aws_stage.aws.grant(
+        key,
+        [
+            *SIMULATION,
+            *(one.action for one in rights if not one.writes),
+            *((one.action, arn) for one in rights if one.writes for arn in may),
+        ],
+    )
+    assert (await doing.plan()).fidelity is Fidelity.SIMULATED
+
+
+async def test_a_no_of_iam_for_want_of_tags_is_no_denial(aws_stage: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever allows it by the database's tags: the simulation is not told of them, IAM itself knows them."""
+
+    async def by_tags(self: Iam, call: Call) -> dict[str, Any]:
+        said = {"EvalActionName": call.params["ActionNames"][0], "EvalDecision": "implicitDeny"}
+        return {"EvaluationResults": [{**said, "MissingContextValues": ["aws:ResourceTag/failover"]}]}
+
+    target = await instance(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.rds_failover", target)
+    monkeypatch.setattr(Iam, "SimulatePrincipalPolicy", by_tags)
+    assert (await doing.plan()).fidelity is Fidelity.RECORDED
