@@ -211,6 +211,30 @@ async def test_the_playbook_says_how_much_around_an_address_is_blocked(aws_stage
     assert aws_stage.aws.wafv2.ip_sets["blocked6"].addresses == ["2a00:1450:4001:82b::/64"]
 
 
+async def test_an_entry_is_taken_out_however_the_set_spells_it(aws_stage: AwsStage) -> None:
+    aws_stage.aws.wafv2.put("blocked6", version="IPV6")
+    target = aws_stage.target("waf-address", "2a00:1450:4001:82b::200e", "regional:blocked6")
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    kept = aws_stage.aws.wafv2.ip_sets["blocked6"]
+    kept.addresses = ["2A00:1450:4001:082B:0000:0000:0000:200E/128"]
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    await doing.apply(undo, SECOND)
+    assert kept.addresses == []
+
+
+async def test_a_set_that_was_made_again_is_left(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.waf_block_address", await cases.blockable(aws_stage))
+    plan = await doing.plan()
+    await doing.apply(plan)
+    aws_stage.aws.wafv2.ip_sets.clear()
+    aws_stage.aws.wafv2.put("blocked", f"{cases.ABUSIVE}/32")
+    assert await doing.undo_plan(plan) is None
+    assert (await doing.landed(plan)).answer is Answer.UNKNOWN
+
+
 async def test_sets_of_cloudfront_are_asked_for_in_their_region_alone(aws_stage: AwsStage) -> None:
     target = aws_stage.target("waf-address", cases.ABUSIVE, "cloudfront:blocked")
     doing = await DoingAws.on(aws_stage, "aws.waf_block_address", target)
