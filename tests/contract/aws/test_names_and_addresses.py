@@ -336,3 +336,15 @@ async def test_what_is_to_be_answered_is_known_where_the_recovery_record_keeps_i
 def test_an_address_has_one_spelling_whoever_wrote_it() -> None:
     assert plain_value("2A00:1450:4001:082B:0:0:0:200E") == plain_value("2a00:1450:4001:82b::200e")
     assert plain_value("WWW.example.org.") == "www.example.org"
+
+
+async def test_a_health_check_that_others_wrote_as_well_is_neither_ours_nor_put_back(aws_stage: AwsStage) -> None:
+    """That it says what we wanted does not tell who wrote last (S15)."""
+    target = await cases.pair(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.route53_failover", target, away_from_primary=True)
+    plan = await doing.plan()
+    await doing.apply(plan)
+    assert (await doing.landed(plan)).answer is Answer.YES
+    aws_stage.aws.route53.health_checks["primary"].version += 1
+    assert (await doing.landed(plan)).answer is Answer.UNKNOWN
+    assert await doing.undo_plan(plan) is None
