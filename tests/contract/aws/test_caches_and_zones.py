@@ -110,6 +110,20 @@ async def test_a_shift_that_is_over_by_itself_needs_no_undo(aws_stage: AwsStage)
     assert (await doing.landed(plan)).answer is Answer.YES
 
 
+async def test_a_shift_is_ended_when_its_zone_has_traffic_again(aws_stage: AwsStage) -> None:
+    target = await network_cases.front(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.zonal_shift", target, away_from="euc1-az1", expires_in="30m")
+    plan = await doing.plan()
+    assert (await doing.action.verify(doing.ctx(), plan, None)).answer is Answer.NO
+    await doing.apply(plan)
+    assert (await doing.verified(plan)).answer is Answer.YES
+    undo = await doing.undo_plan(plan)
+    assert undo is not None
+    assert (await doing.action.verify(doing.ctx(), undo, None)).answer is Answer.NO
+    await doing.apply(undo, SECOND)
+    assert (await doing.verified(undo)).answer is Answer.YES
+
+
 async def test_a_shift_is_not_started_twice_by_one_step(aws_stage: AwsStage) -> None:
     target = await network_cases.front(aws_stage)
     doing = await DoingAws.on(aws_stage, "aws.zonal_shift", target, away_from="euc1-az1", expires_in="30m")

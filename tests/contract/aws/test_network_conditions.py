@@ -12,6 +12,7 @@ from remediator.clients.aws.api import AwsApi
 from remediator.clients.aws.cloudwatch import Metric, newest
 from remediator.conditions import condition_named
 from remediator.conditions.base import Known, Look, World
+from remediator.conditions.health_check_healthy import health
 from remediator.targets import Target
 from tests.contract.aws.cases import cache_cases, network_cases
 from tests.support.aws_stage import AwsStage
@@ -136,6 +137,27 @@ async def test_what_is_counted_is_known_of_a_period_that_is_over() -> None:
         condition_named("cloudwatch").params.model_validate(asked)
 
 
+async def test_what_a_checker_saw_long_ago_is_nothing_seen() -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+    class Told:
+        ago = timedelta(minutes=4)
+
+        def now(self) -> datetime:
+            return now
+
+        async def read(self, _: str, operation: str, **__: Any) -> dict[str, Any]:
+            if operation == "get_health_check":
+                return {"HealthCheck": {"Id": "x", "HealthCheckVersion": 1, "HealthCheckConfig": {"Type": "HTTPS"}}}
+            report = {"Status": "Success: HTTP Status Code 200, OK", "CheckedTime": now - self.ago}
+            return {"HealthCheckObservations": [{"Region": "eu-west-1", "StatusReport": report}]}
+
+    told = Told()
+    assert (await health(cast(AwsApi, told), "x")).answer is Answer.YES
+    told.ago = timedelta(minutes=6)
+    assert (await health(cast(AwsApi, told), "x")).answer is Answer.UNKNOWN
+
+
 async def test_a_health_check_is_what_its_checkers_see(aws_stage: AwsStage) -> None:
     asked: dict[str, Any] = {"id": "{{ vars.check }}"}
     assert (await look(aws_stage, "health_check_healthy", **asked)).answer is Answer.UNKNOWN, "no such check"
@@ -157,6 +179,11 @@ async def test_a_name_is_answered_by_what_its_servers_have(aws_stage: AwsStage) 
     other = aws_stage.target("route53-record", "none.example.org:A", "example.org")
     assert (await look(aws_stage, "dns_answers", other, values=["192.0.2.9"])).answer is Answer.NO
     assert (await look(aws_stage, "dns_answers", values=["192.0.2.9"])).answer is Answer.UNKNOWN
+    both = [{"Value": network_cases.HOME}, {"Value": network_cases.RECOVERY}]
+    network_cases.zone(aws_stage).records.clear()
+    aws_stage.aws.route53.put(network_cases.zone(aws_stage), network_cases.record() | {"ResourceRecords": both})
+    seen = await look(aws_stage, "dns_answers", target, values=[network_cases.RECOVERY])
+    assert seen.answer is Answer.NO, "some clients still go home"
 
 
 async def test_a_cache_is_ready_with_a_replica_that_is_known_to_be_in_sync(aws_stage: AwsStage) -> None:
