@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from remediator import marked_yaml
 from remediator.durations import Duration, format_duration
 from remediator.errors import ConfigError
-from remediator.targets import AWS_KINDS
+from remediator.targets import check_pattern
 
 AutonomyLevel = Literal["observe", "propose", "approve", "act"]
 SeverityName = Literal["critical", "high", "medium", "low", "none"]
@@ -200,9 +200,16 @@ class AwsAccount(_Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for pattern in self.targets:
-            kind = pattern.partition("/")[0]
-            if kind not in (*AWS_KINDS, "*") or "/" not in pattern:
-                raise ValueError(f"targets: {pattern!r} must be <kind>/<name>; kinds: {', '.join(AWS_KINDS)}")
+            try:
+                check_pattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"targets: {error}") from None
+        if self.role_arn is not None and f"::{self.id}:" not in self.role_arn:
+            raise ValueError(
+                f"role_arn is of another account than id {self.id}; nothing would be asked or done with it"
+            )
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id has no effect without role_arn")
         return self
 
 
@@ -406,6 +413,9 @@ class Settings(_Settings):
                     raise ValueError(f"{kind} name {name!r} must be lower case letters, digits and '-'")
         clusters = _spellings("clusters", {name: one.aliases for name, one in self.clusters.items()})
         accounts = _spellings("accounts", {name: (one.id, *one.aliases) for name, one in self.accounts.items()})
+        for spelled in accounts.difference(one.id for one in self.accounts.values()):
+            if re.fullmatch(r"[0-9]{12}", spelled):
+                raise ValueError(f"accounts: {spelled!r} names an account whose id is another; it must have that id")
         regions = {region for account in self.accounts.values() for region in account.regions}
         for name, source in self.sources.items():
             if name in BUILT_IN_SOURCES:
@@ -421,6 +431,12 @@ class Settings(_Settings):
                         raise ValueError(f"source {name!r} names {word} {place!r}, which {listed}")
             if (source.account is None) != (source.region is None):
                 raise ValueError(f"source {name!r}: account and region belong together")
+            if isinstance(source.account, str) and isinstance(source.region, str):
+                account = self.account_named(source.account)
+                if account is not None and source.region not in account.regions:
+                    raise ValueError(
+                        f"source {name!r} names region {source.region!r}, which account {source.account!r} does not list"
+                    )
         return self
 
     def cluster_named(self, name: str) -> str | None:

@@ -235,6 +235,31 @@ def _address(text: str) -> str:
         raise InvalidTargetError(f"{text[:80]!r} is no IP address") from None
 
 
+def check_pattern(text: str) -> None:
+    """Could it admit anything at AWS? ``<kind>/<name>``, with the cluster or zone before the name where the kind has one; * and ?.
+
+    Raises:
+        ValueError: no target is written so, and the pattern would silently admit nothing.
+    """
+    kind, slash, rest = text.partition("/")
+    if not slash or kind not in (*AWS_KINDS, "*"):
+        raise ValueError(f"{text!r} must be <kind>/<name>; kinds: {', '.join(AWS_KINDS)}")
+    if not rest or rest.startswith("/") or rest.endswith("/"):
+        raise ValueError(f"{text!r} has no name behind the kind; <kind>/* is all of it")
+    if kind == "*":
+        return
+    *within, name = rest.split("/")
+    if len(within) > (kind in WITHIN) or (kind in WITHIN and not within and "*" not in rest):
+        form = f"<{WITHIN[kind]}>/<name>" if kind in WITHIN else "<name>"
+        raise ValueError(f"{text!r} must be {kind}/{form}")
+    if not any(one in rest for one in "*?["):
+        exact = Target.aws("0" * 12, "eu-west-1", kind, name, *within).short
+        if exact != rest:
+            raise ValueError(f"{text!r} is never called so; write {kind}/{exact}")
+    elif kind in _ANY_CASE and (lower := rest.partition(":")[0]) != lower.lower():
+        raise ValueError(f"{text!r} is never called so; AWS keeps the names of {kind} in lower case")
+
+
 def _scopes(*, exclusive: tuple[str, ...], shared: tuple[str, ...]) -> Mapping[str, tuple[Scope, ...]]:
     return MappingProxyType({"exclusive": tuple(map(Scope, exclusive)), "shared": tuple(map(Scope, shared))})
 

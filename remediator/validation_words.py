@@ -7,6 +7,7 @@ import difflib
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +115,7 @@ def _inside(kind: Any, part: str | int) -> Any:
         arguments = typing.get_args(option)
         if typing.get_origin(option) in (list, tuple, set, frozenset) and isinstance(part, int):
             return arguments[0]
-        if typing.get_origin(option) is dict and len(arguments) == 2:
+        if typing.get_origin(option) in (dict, Mapping) and len(arguments) == 2:
             return arguments[1]
     return None
 

@@ -102,3 +102,87 @@ def test_what_may_return_is_not_removed_before(tmp_path: Path, retention: str, r
 def test_a_password_in_the_stores_address_is_never_shown() -> None:
     settings = Settings.model_validate({"store": {"url": "postgresql://remediator:hunter22@db.example.com/remediator"}})
     assert "hunter22" not in f"{settings!r} {settings} {settings.store!r} {settings.store.shown}"
+
+
+ACCOUNT = """
+accounts:
+  main: {id: "111122223333", aliases: [prod], regions: [eu-central-1], targets: [%s]%s}
+  second: {id: "222222222222", regions: [us-east-1]}
+sources:
+  trial: {account: %s, region: %s, credential: {token: abcdefabcdefabcd}}
+"""
+
+
+def account(targets: str = "", more: str = "", named: str = "main", region: str = "eu-central-1") -> str:
+    return ACCOUNT % (targets, more, named, region)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "rds-instance/orders",
+        "'rds-instance/orders-*'",
+        "'elasticache-group/*'",
+        "ecs-service/main/Checkout",
+        "'ecs-service/*'",
+        "'ecs-service/main/*'",
+        "'route53-record/example.com/*.example.com:A'",
+        "route53-record/example.com/app.example.com:CNAME",
+        "'waf-address/regional:blocked/*'",
+        "'*/*'",
+    ],
+)
+def test_what_an_account_lists_may_be_a_pattern(tmp_path: Path, pattern: str) -> None:
+    assert load_settings(written(tmp_path, account(pattern)), {}).accounts["main"].targets == (pattern.strip("'"),)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("orders", "must be <kind>/<name>; kinds: acm-certificate, asg"),
+        ("rds_instance/orders", "must be <kind>/<name>; kinds: acm-certificate, asg"),
+        ("rds-instance/", "has no name behind the kind"),
+        ("rds-instance/main/orders", "must be rds-instance/<name>"),
+        ("'rds-instance/*/orders'", "must be rds-instance/<name>"),
+        ("ecs-service/checkout", "must be ecs-service/<ecs-cluster>/<name>"),
+        ("ecs-service/a/b/c", "must be ecs-service/<ecs-cluster>/<name>"),
+        ("rds-instance/Orders", "is never called so; write rds-instance/orders"),
+        ("'rds-instance/Orders*'", "lower case"),
+        ("rds-instance/under_score", "is not a valid name"),
+        ("waf-address/regional:blocked/2001:DB8::1", "write waf-address/regional:blocked/2001:db8::1"),
+    ],
+)
+def test_what_an_account_lists_and_nothing_is_called_is_refused(tmp_path: Path, pattern: str, why: str) -> None:
+    """It would admit nothing, and say so to nobody before an alert comes."""
+    said = refused(written(tmp_path, account(pattern)))
+    assert ": accounts.main: targets: " in said
+    assert why in said
+
+
+def test_an_account_is_not_called_by_the_number_of_another(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, account().replace("[prod]", '["999999999999"]')))
+    assert "'999999999999' names an account whose id is another" in said
+
+
+def test_a_role_is_of_its_account(tmp_path: Path) -> None:
+    other = ', role_arn: "arn:aws:iam::222222222222:role/remediator"'
+    assert "role_arn is of another account than id 111122223333" in refused(written(tmp_path, account(more=other)))
+    load_settings(written(tmp_path, account(more=other.replace("222222222222", "111122223333"))), {})
+    assert "external_id has no effect" in refused(written(tmp_path, account(more=", external_id: x")))
+
+
+def test_a_source_names_a_region_of_its_account(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, account(region="us-east-1")))
+    assert "source 'trial' names region 'us-east-1', which account 'main' does not list" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ("accounts: {main: {region: [x]}}", "did you mean regions? accepted: id, aliases, regions"),
+        ("clusters: {trial: {namespace: [shop]}}", "did you mean namespaces? accepted: aliases, "),
+        ("sources: {trial: {clusters: x}}", "did you mean cluster? accepted: credential, cluster"),
+    ],
+)
+def test_an_unknown_key_of_something_named_tells_which_there_are(tmp_path: Path, text: str, accepted: str) -> None:
+    assert accepted in refused(written(tmp_path, text))
