@@ -15,6 +15,7 @@ import structlog
 from remediator.answers import Answer
 from remediator.clients.aws.errors import (
     AwsRefusedError,
+    is_expired,
     read_failed,
     read_refused,
     write_failed,
@@ -54,7 +55,7 @@ class AwsApi:
         self._sessions = sessions
         self._clock = clock
         self._timeout_s = timeout_s
-        self._identity = Identity(self, clock)
+        self._identity = Identity(self, clock, lambda: sessions.renewed)
         self._simulation = Simulation(self, self._identity, clock)
         self.account = account
         self.region = region
@@ -145,23 +146,35 @@ class AwsApi:
         self, use: _Use, service: str, operation: str, params: dict[str, Any], refused: _Refused, failed: _Failed
     ) -> dict[str, Any]:
         what = f"{service}:{operation}"
+        renewed = self._sessions.renewed
         try:
             foreign = await self._identity.foreign()
         except StepError as error:
             raise failed(what, f"whose credential it is could not be asked: {error}", False) from None
         if foreign is not None:
             raise refused(what, 403, "WrongAccount", foreign)
-        return await self._send(use, service, operation, params, refused, failed)
+        return await self._send(use, service, operation, params, refused, failed, renewed=renewed)
 
     async def _send(
-        self, use: _Use, service: str, operation: str, params: dict[str, Any], refused: _Refused, failed: _Failed
+        self,
+        use: _Use,
+        service: str,
+        operation: str,
+        params: dict[str, Any],
+        refused: _Refused,
+        failed: _Failed,
+        *,
+        renewed: int | None = None,
     ) -> dict[str, Any]:
+        """``renewed``: as it was when it was asked whose credential this is; by another one nothing is sent."""
         from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 
         from remediator.clients.transport import departure
 
         what = f"{service}:{operation}"
         client = await self._client(use, service, operation, failed)
+        if renewed is not None and renewed != self._sessions.renewed:
+            raise failed(what, "the credential was replaced meanwhile", False)
         with departure() as watched:
             try:
                 # A write has one time-out for everything; what is read may be asked three times.
@@ -170,6 +183,8 @@ class AwsApi:
             except ClientError as error:
                 status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
                 said = error.response.get("Error", {})
+                if is_expired(str(said.get("Code", ""))):
+                    await self._sessions.renew()
                 raise refused(what, status, str(said.get("Code", "")), str(said.get("Message", ""))) from None
             except ParamValidationError as error:
                 raise AwsRefusedError(f"{what}: {_without_values(str(error))}", code="ParamValidation") from None

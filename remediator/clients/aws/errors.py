@@ -103,6 +103,11 @@ def is_denied(code: str) -> bool:
     return code in _DENIED
 
 
+def is_expired(code: str) -> bool:
+    """Is the credential itself taken no more?"""
+    return code in _EXPIRED
+
+
 def not_found(code: str) -> bool:
     """Does the code say that there is no such thing?"""
     return code in _NOT_FOUND_TOO or code.endswith(_NOT_FOUND)

@@ -3,6 +3,7 @@
 A profile or role of the wrong account would find the same names there, and change them.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from remediator.clock import Clock
@@ -17,10 +18,13 @@ _GOOD_FOR_S: Final = 3600.0
 class Identity:
     """Of the credential of one account and region. Everybody may ask AWS who they are."""
 
-    def __init__(self, api: "AwsApi", clock: Clock) -> None:
+    def __init__(self, api: "AwsApi", clock: Clock, renewed: Callable[[], int]) -> None:
+        """``renewed`` tells another credential from the one that was asked about."""
         self._api = api
         self._clock = clock
+        self._renewed = renewed
         self._known: tuple[float, str, str] | None = None
+        self._known_of = 0
 
     async def arn(self) -> str:
         """Who it is. Raises FactsMissingError where AWS does not say so."""
@@ -35,7 +39,9 @@ class Identity:
 
     async def _look(self) -> tuple[float, str, str]:
         now_s = self._clock.boottime()
-        if self._known is None or now_s - self._known[0] >= _GOOD_FOR_S:
+        if self._known is None or now_s - self._known[0] >= _GOOD_FOR_S or self._known_of != self._renewed():
+            self._known, asked_of = None, self._renewed()
             said = await self._api.who_am_i()
             self._known = (now_s, str(said.get("Account", "nobody")), str(said.get("Arn", "")))
+            self._known_of = asked_of
         return self._known

@@ -16,6 +16,7 @@ from remediator.settings import AwsAccount
 
 _CONNECT_S: Final = 3.0
 _READ_ATTEMPTS: Final = 3
+_LOOKING_S: Final = 10.0
 _ROLE_SESSION: Final = "remediator"
 _FROM_THIS_MACHINE: Final = ("env", "shared-credentials-file")
 """The others of the chain ask somebody, by clients of their own: AWS for a role, a metadata service, a command."""
@@ -36,6 +37,9 @@ class Sessions:
         self._clients: dict[tuple[str, str, Use], Any] = {}
         self._making = asyncio.Lock()
         self._open = AsyncExitStack()
+        self._former = AsyncExitStack()
+        self.renewed = 0
+        """How often the credential was replaced by another."""
 
     async def client(self, service: str, region: str, use: Use) -> Any:
         """Raises what botocore raises; nothing is sent but what the credentials need."""
@@ -50,9 +54,22 @@ class Sessions:
         client = await self.client(service, self._account.regions[0], "read")
         return client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
 
+    async def renew(self) -> None:
+        """AWS takes the credential no more. One that stands in a file or the environment is read once: read it again, and if it is
+        another, let every client be made anew with it. Those under way keep the one that they began with."""
+        async with self._making:
+            if self._session is None or not await _was_replaced(self._session):
+                return
+            self._session = None
+            self._clients.clear()
+            self.renewed += 1
+            await self._former.aclose()
+            self._former, self._open = self._open, AsyncExitStack()
+
     async def close(self) -> None:
         """Close every connection."""
         self._clients.clear()
+        await self._former.aclose()
         await self._open.aclose()
 
     async def _make(self, service: str, region: str, use: Use) -> Any:
@@ -99,6 +116,21 @@ class Sessions:
                 return await fetcher.fetch_credentials()
 
         session._credentials = AioDeferredRefreshableCredentials(fetch, "assume-role")
+
+
+async def _was_replaced(session: Any) -> bool:
+    """Is what the session holds fixed, and another to be found now? What refreshes itself does so without us."""
+    from botocore.credentials import RefreshableCredentials
+
+    held = await session.get_credentials()
+    if held is None or isinstance(held, RefreshableCredentials):
+        return False
+    try:
+        async with asyncio.timeout(_LOOKING_S):
+            found = await _own_credentials(session)
+    except Exception:  # botocore has many classes; where there is none now, the old one goes on being refused
+        return False
+    return bool(await found.get_frozen_credentials() != await held.get_frozen_credentials())
 
 
 async def _own_credentials(session: Any) -> Any:

@@ -30,7 +30,8 @@ class Simulation:
         self._identity = identity
         self._clock = clock
         self._known: dict[tuple[Any, ...], tuple[float, Answer]] = {}
-        self._principal: str | None = None
+        self._principals: dict[str, str] = {}
+        """Whose policies count, by who we are: a credential may be replaced."""
 
     async def allowed(self, permissions: tuple[IamPermission, ...], target: Target) -> Answer:
         """All of these on this target; UNKNOWN where the simulation itself could not be asked."""
@@ -61,10 +62,11 @@ class Simulation:
         return answer
 
     async def _ask(self, permission: IamPermission, resource: str) -> Answer:
-        if self._principal is None:
-            self._principal = await self._role()
+        arn = await self._identity.arn()
+        if arn not in self._principals:
+            self._principals[arn] = await self._role(arn)
         asked: dict[str, Any] = {
-            "PolicySourceArn": self._principal,
+            "PolicySourceArn": self._principals[arn],
             "ActionNames": [permission.action],
             "ContextEntries": self._context(permission),
         }
@@ -90,9 +92,8 @@ class Simulation:
             entries.append(_entry(key, values, "stringList"))
         return entries
 
-    async def _role(self) -> str:
+    async def _role(self, arn: str) -> str:
         """The session of an assumed role has an ARN of its own, which has lost the role's path: IAM tells the whole."""
-        arn = await self._identity.arn()
         if (session := _ASSUMED.fullmatch(arn)) is None:
             return arn
         role: str = (await self._api.read("iam", "get_role", RoleName=session["role"]))["Role"]["Arn"]

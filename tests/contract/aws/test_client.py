@@ -269,3 +269,26 @@ async def test_a_list_that_does_not_end_is_a_missing_fact(aws_stage: AwsStage) -
         assert len({one["Id"] for one in found}) == 230
         with pytest.raises(FactsMissingError, match="longer than 50 pages"):
             await api.pages("route53", "list_hosted_zones", "HostedZones", MaxItems="1")
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["same account", "another account"])
+async def test_a_credential_in_a_file_that_was_replaced_is_taken_up(aws_stage: AwsStage, other: bool) -> None:
+    """The old one is taken no more; nobody restarts remediator for that. Whose the new one is, is asked anew."""
+    await issued(aws_stage)
+    old = aws_stage.aws.know("AKIALIVE")
+    aws_stage.aws.know("AKIANEXT", account=OTHER if other else ACCOUNT)
+    async with client(aws_stage) as api:
+        await describe(api)
+        old.expired = True
+        (aws_stage.directory / "credentials").write_text(
+            "[main]\naws_access_key_id = AKIANEXT\naws_secret_access_key = sandbox\n"
+        )
+        with pytest.raises(FactsMissingError, match="Expired"):
+            await describe(api)
+        if other:
+            with leave(aws_stage), pytest.raises(AwsRefusedError) as refused:
+                await reboot(api)
+            assert refused.value.code == "WrongAccount"
+        else:
+            assert await describe(api)
+    assert aws_stage.aws.writes == []
