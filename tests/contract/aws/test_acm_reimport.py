@@ -12,7 +12,7 @@ from remediator.errors import OvertakenError, StepError
 from tests.contract.aws.cases.acm_cases import IMPORTED, SECRET, certificate, imported, imports, newer, put_secret
 from tests.contract.aws.doing_aws import DoingAws
 from tests.support.aws_stage import AwsStage
-from tests.support.key_pairs import KeyPair
+from tests.support.key_pairs import KeyPair, key_pair
 
 PARAMS = {"namespace": "shop", "secret": SECRET}
 
@@ -44,6 +44,9 @@ async def test_only_what_is_better_is_imported(aws_stage: AwsStage) -> None:
         "other_key_type": newer(aws_stage, "shop.example", "www.shop.example", use_rsa=True),
         "not_newer": newer(aws_stage, "shop.example", "www.shop.example", days=5),
         "expires_too_soon": newer(aws_stage, days=0),
+        "not_valid_yet": key_pair(
+            "shop.example", "www.shop.example", until=aws_stage.clock.now() + timedelta(days=90), days=60
+        ),
         "temporary_certificate": newer(aws_stage, issuer="cert-manager.local"),
         "secret_unreadable": KeyPair(good.chain, good.key[:80]),
     }
