@@ -25,7 +25,7 @@ from remediator.clients.aws.identity import Identity
 from remediator.clients.aws.simulation import Simulation
 from remediator.clients.permissions import IamPermission
 from remediator.clock import Clock
-from remediator.errors import ConfigError, FactsMissingError, NotSentError, StepError
+from remediator.errors import ConfigError, FactsMissingError, NotSentError, StepError, TransientError
 from remediator.targets import Target
 
 if TYPE_CHECKING:  # aiohttp takes half a second to import; `check` and `schema` do not need it
@@ -150,7 +150,9 @@ class AwsApi:
         try:
             foreign = await self._identity.foreign()
         except StepError as error:
-            raise failed(what, f"whose credential it is could not be asked: {error}", False) from None
+            # Its text has been through the redaction: a second time "ExpiredToken: The" would count as a token and its value.
+            why = f"{what}: whose credential it is could not be asked: {error}"
+            raise FactsMissingError(why) if use == "read" else TransientError(f"{why} (nothing was sent)") from None
         if foreign is not None:
             raise refused(what, 403, "WrongAccount", foreign)
         return await self._send(use, service, operation, params, refused, failed, renewed=renewed)
@@ -201,7 +203,7 @@ class AwsApi:
                 raise failed(what, f"no answer within {self._timeout_s:g} s", watched.begun) from None
             except Exception as error:
                 # Credentials that could not be had, answers that could not be read: botocore has many classes for them.
-                raise failed(what, f"{type(error).__name__}: {error}", watched.begun) from None
+                raise failed(what, _told(error), watched.begun) from None
         answer.pop("ResponseMetadata", None)
         return answer
 
@@ -212,7 +214,7 @@ class AwsApi:
         except ConfigError:
             raise
         except Exception as error:
-            raise failed(f"{service}:{operation}", f"{type(error).__name__}: {error}", False) from None
+            raise failed(f"{service}:{operation}", _told(error), False) from None
 
     async def _check(self, service: str, operation: str, params: dict[str, Any]) -> None:
         """What botocore would check before it sends."""
@@ -224,6 +226,11 @@ class AwsApi:
         if report is not None and report.has_errors():
             said = _without_values(report.generate_report())
             raise AwsRefusedError(f"{service}:{operation}: {said}", code="ParamValidation")
+
+
+def _told(error: Exception) -> str:
+    """The class behind the words: "NoCredentialsError: Unable ..." looks like a credential and is redacted as one."""
+    return f"{error} ({type(error).__name__})"
 
 
 def _without_values(report: str) -> str:

@@ -87,6 +87,17 @@ async def test_nothing_leaves_while_it_is_not_known_whose_account_it_is(aws_stag
     assert aws_stage.aws.writes == []
 
 
+async def test_a_credential_that_is_not_accepted_is_told_in_words_that_can_be_read(aws_stage: AwsStage) -> None:
+    """What looks like a secret is taken out of texts, and must not be taken for one here."""
+    aws_stage.aws.fault("sts", "GetCallerIdentity", "expired", times=None)
+    async with client(aws_stage) as api:
+        with pytest.raises(FactsMissingError, match=r"ExpiredToken: The security token included") as told:
+            await describe(api)
+        with leave(aws_stage), pytest.raises(TransientError, match=r"ExpiredToken: The security token included"):
+            await reboot(api)
+    assert "redacted" not in str(told.value)
+
+
 async def test_whose_it_is_is_asked_again_after_an_hour(aws_stage: AwsStage) -> None:
     await issued(aws_stage)
 
@@ -217,7 +228,7 @@ async def test_nobody_is_asked_for_a_credential_where_only_loopback_is(
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_stage.aws.url)
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", aws_stage.aws.url)
     async with client(aws_stage, profile=None, credentials_file=tmp_path / "none") as api:
-        with pytest.raises(FactsMissingError, match="NoCredentials"):
+        with pytest.raises(FactsMissingError, match="Unable to locate credentials"):
             await describe(api)
     assert list(aws_stage.aws.requests) == []
 
@@ -234,6 +245,13 @@ async def test_what_iam_would_say_is_asked_with_what_the_request_would_bring(aws
     )
     async with client(aws_stage) as api:
         assert await api.allowed((SIMULATED, named), target) is Answer.YES
+        before = len(aws_stage.aws.asked)
+        assert await api.allowed((named, SIMULATED), target) is Answer.YES
+        assert len(aws_stage.aws.asked) == before, "the same is not asked again"
+        other = replace(named, conditions=(("Op", "some:key", "A"),))
+        assert await api.allowed((other,), target) is Answer.YES
+        assert len(aws_stage.aws.asked) == before + 1, "of another condition it says nothing"
+        del aws_stage.aws.asked[before:]
     asked = [one.params for one in aws_stage.aws.asked if one.operation == "SimulatePrincipalPolicy"]
     assert [one.get("ResourceArns") for one in asked] == [[arn(api)], None]
     contexts = [{one["ContextKeyName"]: one["ContextKeyValues"] for one in each["ContextEntries"]} for each in asked]
