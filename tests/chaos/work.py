@@ -23,7 +23,7 @@ remedies:
     verify: {within: 4s, hold: 300ms, all: [{promql: {query: "error_rate", below: 0.01}}]}
 """,
 )
-_SETTLED_WITHIN_S = 100.0
+_SETTLED_WITHIN_S = 200.0
 """A decision that lacked facts is made again after 30 s (S5)."""
 
 
@@ -91,7 +91,7 @@ class Work:
                 if service.way in ("cured", "busy"):
                     group.create_task(self._tell(service, over=True))
         over = [service.name for service in self.services if service.way in ("cured", "busy")]
-        await self.site.until(lambda: not self._still_open(over), "incidents of what is cured are closed", within_s=40)
+        await self.site.until(lambda: not self._still_open(over), "incidents of what is cured are closed", within_s=120)
         lasting = sum(service.way in ("hopeless", "puzzle") for service in self.services)
         await self.site.until(lambda: len(self.site.world.pagerduty.paging()) >= lasting, "people are paged")
 

@@ -58,7 +58,7 @@ async def test_a_status_that_changes_ten_times_a_second_is_in_nobodys_way(
         await _some(versions)
         await doing.apply(plan)
         await _some(versions)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await doing.verify(plan) is not Answer.YES:  # noqa: ASYNC110 - nothing to wait for but the server's answer
                 await asyncio.sleep(_EVERY_S)
     assert (await doing.landed(plan)).answer is Answer.YES
@@ -99,7 +99,7 @@ async def test_a_workload_made_again_after_the_write_is_neither_verified_nor_put
 
 async def _some(versions: list[str]) -> None:
     """Wait until the status has changed a few times more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         until = len(versions) + 3
         while len(versions) < until:  # noqa: ASYNC110 - the writer has no signal
             await asyncio.sleep(_EVERY_S / 5)

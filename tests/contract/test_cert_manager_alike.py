@@ -44,13 +44,11 @@ async def issued(stage: Stage, revision: int = 1) -> Object:
         settled = is_ready(found) and not is_issuing(found) and "nextPrivateKeySecretName" not in status
         return settled and status.get("revision") == revision
 
-    return await stage.until("Certificate", "web", at_rest, within_s=30)
+    return await stage.until("Certificate", "web", at_rest)
 
 
 async def failed(stage: Stage) -> Object:
-    return await stage.until(
-        "Certificate", "web", lambda found: found["status"].get("failedIssuanceAttempts") == 1, within_s=30
-    )
+    return await stage.until("Certificate", "web", lambda found: found["status"].get("failedIssuanceAttempts") == 1)
 
 
 async def renew(stage: Stage) -> None:

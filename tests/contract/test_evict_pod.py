@@ -31,7 +31,7 @@ from tests.support.pods import (
 
 async def settled(stage: Stage, name: str, target: Target, plan: Plan) -> Look:
     """Asked until it is yes."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             look = await ask(stage, name, target, done=[plan])
             if look.answer is Answer.YES:

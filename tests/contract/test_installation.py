@@ -79,7 +79,7 @@ async def until(
     kubernetes: KubernetesClient, settings: Settings, holds: Callable[[tuple[Need, ...]], object]
 ) -> tuple[Need, ...]:
     """The API server acts on a changed role a moment after it has stored it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             access = await access_of(kubernetes, settings)
             assert access.unanswered == {}
@@ -234,7 +234,7 @@ async def test_the_service_tells_at_its_start_what_its_account_lacks(
     async with without(installed, kubernetes, configured[1], *restarting()):
         await service.start()
         try:
-            async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            async with asyncio.timeout(60), aiohttp.ClientSession() as session:
                 while not (found := await readiness(session, service))["missing"]:  # noqa: ASYNC110 - nothing to wait for but the answer
                     await asyncio.sleep(0.1)
         finally:

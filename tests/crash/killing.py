@@ -32,7 +32,7 @@ _BETWEEN = 1
 _ON_THE_SECOND_STORE = 1
 _DOUBLE_KILLS = 1
 """Plays per scenario in which the process that takes over dies too."""
-_PLAY_S = 90.0
+_PLAY_S = 300.0
 
 _PATIENT = {"timings__request": "2s", "timings__lease": "6s"}
 """Worlds of several plays share one loop, which may stand still for a second on a busy machine."""

@@ -29,7 +29,7 @@ async def test_every_acknowledged_webhook_is_on_disk_and_the_others_are_taken_wh
     kill: Kill, tmp_path: Path, nursery: Nursery
 ) -> None:
     async with nursery.attached(), staged(tmp_path, nursery, playbooks=[RESTART], kills=[kill]) as stage:
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(300), asyncio.TaskGroup() as group:
             group.create_task(stage.supervise())
             await stage.until(lambda: stage.victims and stage.victims[0].serving.is_set(), "it serves")
             connector = aiohttp.TCPConnector(limit=0)

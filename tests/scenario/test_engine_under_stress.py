@@ -106,7 +106,7 @@ async def test_a_run_whose_driving_fails_by_a_defect_again_and_again_is_given_to
         await crashing(world)
         async with running(tmp_path, world=world, timings__lease="2s") as service:
             await service.alert(firing(namespace="shop", deployment="checkout"))
-            [page] = await service.until(world.pagerduty.open, what="somebody is paged", within_s=25)
+            [page] = await service.until(world.pagerduty.open, what="somebody is paged")
             assert "RuntimeError" in str(page.payload)
             [run] = await service.runs(states=("needs_person",))
             status, said = await service.api("POST", f"runs/{run.id}/answer", said="abandon", reason="by hand")

@@ -65,7 +65,7 @@ class Replicas:
 
     async def send(self, alert: dict[str, Any]) -> None:
         """As Alertmanager does it: again until somebody says 200."""
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             for number in itertools.count():
                 served = self.serving[number % len(self.serving)]
                 try:
@@ -124,7 +124,7 @@ async def test_when_the_replica_that_decides_and_acts_is_killed_the_other_goes_o
     await replicas.add()
     world.kubernetes.faults.add(match="PATCH /apis/*", kind="late_answer 0.5", times=1)
     await replicas.send(firing(namespace="shop", deployment=SERVICES[0]))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while restarts(world)[SERVICES[0]] == 0:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
     await first.kill()

@@ -225,7 +225,7 @@ receivers:
 
 
 async def _until_refused(at: House, times: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await _refused(at) < times:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
 

@@ -38,7 +38,7 @@ async def released(stage: Stage, kind: str) -> Target:
     target = await up(stage, kind)
     await deploy(stage, kind)
     await stage.rolled_out("checkout", kind)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any("deletionTimestamp" in pod["metadata"] for pod in await stage.list("Pod", "app=checkout")):  # noqa: ASYNC110
             await asyncio.sleep(0.03)
     return target

@@ -32,7 +32,7 @@ async def test_one_that_ends_by_itself_is_a_failure(work: object) -> None:
     async with AsyncExitStack() as cleanups:
         loops = Loops(cleanups=cleanups, shutdown=LIMIT)
         loops.start("one", work())  # type: ignore[operator]
-        await asyncio.wait_for(loops.failed.wait(), 5)
+        await asyncio.wait_for(loops.failed.wait(), 60)
 
 
 async def test_a_stop_is_none_and_lets_the_work_in_hand_be_finished() -> None:

@@ -442,7 +442,7 @@ async def test_a_defect_in_a_pass_is_gone_with_the_pass(bench: Bench, monkeypatc
     bench.fire(CART)
     passing = asyncio.create_task(bench.reconciliation.run())
     await failed.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "cart" not in await bench.states():
             await bench.clock.advance(MINUTE)
     passing.cancel()

@@ -468,7 +468,7 @@ async def test_old_rows_that_cannot_go_end_nothing_and_go_later(case: Case) -> N
     assert (await case.counts())["runs"] == 1
     async with case.store.begin(Tx.OPERATE) as tx:
         await locks.release(tx, old.run)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await case.counts())["runs"]:
             await case.clock.advance(60)
     removing.cancel()

@@ -119,7 +119,7 @@ async def test_a_heartbeat_comes_before_all_that_wait_and_waits_for_nobody_where
         await asyncio.sleep(0)
         beat = group.create_task(write(Tx.HEARTBEAT))
         if store.shared:
-            await asyncio.wait_for(beat, 5)  # although the turn is taken
+            await asyncio.wait_for(beat, 60)  # although the turn is taken
         else:
             await asyncio.sleep(0)
     assert order == ["heartbeat", "decide"]
@@ -145,7 +145,7 @@ async def test_a_cancelled_waiter_passes_its_turn_on(store: Store, handed_over: 
         first.cancel()
         await asyncio.sleep(0)
         await holding.__aexit__(None, None, None)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
     await asyncio.gather(first, second, return_exceptions=True)
     async with store.begin(Tx.MARK):  # nobody holds the door
         pass

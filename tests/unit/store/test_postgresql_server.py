@@ -122,7 +122,7 @@ async def test_replicas_hear_of_each_other_also_after_a_loss(broken_server: Data
 
 async def _until_heard(writer: Store, heard: "asyncio.Queue[str]") -> None:
     """It listens after a moment of its own: write until it does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await put(writer, 1)
             try:

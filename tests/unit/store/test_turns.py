@@ -45,4 +45,4 @@ async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_passed_on(monkeyp
     await asyncio.sleep(0)
     await holding.__aexit__(None, None, None)
     await asyncio.gather(late, return_exceptions=True)
-    await asyncio.wait_for(want(), 5)
+    await asyncio.wait_for(want(), 60)
