@@ -5,13 +5,13 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from remediator.answers import Answer
-from remediator.clients.tls_probe import MOST_ADDRESSES, Resolve, TlsProbe
+from remediator.clients.tls_probe import MOST_ADDRESSES, Resolve, Shown, TlsProbe
 from remediator.conditions.base import Known, Look, World
 from remediator.conditions.tls_serves import MOST_HOSTS, Params, TlsServes
 from remediator.errors import FactsMissingError
@@ -174,6 +174,20 @@ async def test_what_is_never_asked_is_unknown_whatever_name_leads_there() -> Non
         seen = await look(server.port, to=leads_to("10.1.2.3"), loopback=False, allow_private=False)
         assert seen.answer is Answer.UNKNOWN and "not public" in seen.seen, seen
         assert server.names == []
+
+
+async def test_an_address_to_which_there_is_no_way_is_unknown() -> None:
+    """The fault may be ours: nothing is put back because of it."""
+
+    class NoWay:
+        async def look(self, *_: Any, **__: Any) -> tuple[Shown, ...]:
+            return (Shown("192.0.2.1", None, "no connection within 5 s", unknown=True),)
+
+    world = World(None, None, None, tls=cast(TlsProbe, NoWay()))
+    seen = await TlsServes().look(
+        world, CHECKOUT, Params.model_validate({"hosts": [HOST]}), Known(datetime.now(UTC), {})
+    )
+    assert seen.answer is Answer.UNKNOWN and "no connection" in seen.seen
 
 
 async def test_a_name_without_addresses_or_with_too_many_is_unknown() -> None:

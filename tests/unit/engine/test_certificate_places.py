@@ -137,6 +137,14 @@ async def test_an_endpoint_is_asked_as_settings_say() -> None:
     assert world.asked == [("mail.example.net", 25, "smtp", False)]
 
 
+async def test_of_several_machines_behind_a_name_the_one_that_ends_first_counts() -> None:
+    soon, late = issued("mail.example.net"), issued("mail.example.net", end=END + 60 * DAY)
+    for order in ((soon, late), (late, soon)):
+        world = World(shown={"mail.example.net": [Shown(f"192.0.2.{at}", one) for at, one in enumerate(order)]})
+        seen = await world.seen(endpoints=[{"host": "mail.example.net", "port": 25}])
+        assert [one.not_after for one in seen.held] == [END]
+
+
 async def test_one_that_does_not_answer_is_unread_and_hides_no_other() -> None:
     world = World([certificate()])
     silent = Shown("192.0.2.1", None, "the connection was refused")
