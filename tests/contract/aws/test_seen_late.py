@@ -4,10 +4,11 @@ import pytest
 
 from remediator.answers import Answer
 from remediator.clients.transport import WritePermit, permit
+from remediator.errors import OvertakenError
 from remediator.sandbox.aws import rds as rds_module
 from tests.contract.aws.cases import compute
 from tests.contract.aws.cases.every import AWS_CASES
-from tests.contract.aws.cases.rds_cases import ORDERS, instance, rds
+from tests.contract.aws.cases.rds_cases import ORDERS, instance, rds, replica
 from tests.contract.aws.doing_aws import FIRST, DoingAws
 from tests.support.aws_stage import AwsStage
 
@@ -69,3 +70,56 @@ async def test_a_restart_that_was_rolled_back_meanwhile_is_not_done_again(aws_st
     service.deployments, before.status = [before], "PRIMARY"
     before.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}."
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+async def test_a_failover_has_run_its_course_once_rds_says_so_and_another_zone_writes(aws_stage: AwsStage) -> None:
+    """Neither alone: an event can be of a failover that went nowhere, and a zone can change by other means."""
+    doing = await DoingAws.on(aws_stage, "aws.rds_failover", await instance(aws_stage))
+    plan = await doing.plan()
+    found = rds(aws_stage).instances[ORDERS]
+
+    async def verified() -> Answer:
+        return (await doing.action.verify(doing.ctx(), plan, None)).answer
+
+    assert await verified() is Answer.NO
+    found.zone, found.standby_zone = found.standby_zone, found.zone
+    assert await verified() is Answer.NO
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover started.", "failover")
+    assert await verified() is Answer.NO
+    aws_stage.pass_time(1)
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover completed", "failover")
+    assert await verified() is Answer.YES
+    found.zone, found.standby_zone = found.standby_zone, found.zone
+    assert await verified() is Answer.NO
+
+
+async def test_where_no_quiet_time_is_asked_a_failover_since_the_plan_still_overtakes_it(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.rds_failover", await instance(aws_stage), quiet_for="0s")
+    plan = await doing.plan()
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover completed", "failover")
+    with pytest.raises(OvertakenError, match="last_failover"):
+        await doing.apply(plan)
+    assert aws_stage.aws.writes == []
+
+
+async def test_what_became_of_an_instance_of_the_same_name_says_nothing_of_the_former(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.rds_failover", await instance(aws_stage))
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    rds(aws_stage).put(ORDERS)
+    aws_stage.pass_time(300)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    rds(aws_stage).tell(ORDERS, "Multi-AZ instance failover completed", "failover")
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+async def test_a_replica_that_is_none_any_more_is_ours_only_if_rds_tells_when(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.rds_promote_replica", await replica(aws_stage))
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    found = rds(aws_stage).instances["orders-replica"]
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN  # RDS may not have begun
+    found.source = ""
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    rds(aws_stage).tell(found.name, "Replication streaming has been terminated.", "read replica")
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.YES
