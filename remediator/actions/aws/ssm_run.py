@@ -137,7 +137,7 @@ class SsmRun:
             raise PlanRefusedError(
                 "command_running", f"{document.name} runs on {target.name} already ({running[0].id})", kind="wait"
             )
-        said = ", ".join(f"{name}={' '.join(values)}" for name, values in sorted(params.parameters.items()))
+        said = redacted(", ".join(f"{name}={' '.join(values)}" for name, values in sorted(params.parameters.items())))
         return Plan(
             action=self.name,
             version=self.version,

@@ -263,3 +263,11 @@ async def test_whether_a_node_group_may_still_grow(aws_stage: AwsStage) -> None:
     assert (await look(aws_stage, "nodegroup_below_maximum", autoscaler, **named)).answer is Answer.NO
     missing = {**named, "nodegroup": "gone"}
     assert (await look(aws_stage, "nodegroup_below_maximum", autoscaler, **missing)).answer is Answer.UNKNOWN
+
+
+async def test_a_page_shows_no_secret_that_a_command_is_given(aws_stage: AwsStage) -> None:
+    target = await compute.a_managed_instance(aws_stage)
+    given = {"password": ("hunter2",), "dir": ("/var/spool",)}
+    doing = await DoingAws.on(aws_stage, "aws.ssm_run", target, document=compute.DOCUMENT, parameters=given)
+    plan = await doing.plan()
+    assert "dir=/var/spool" in plan.summary and "hunter2" not in plan.summary

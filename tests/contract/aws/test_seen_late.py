@@ -8,7 +8,7 @@ from remediator.errors import OvertakenError
 from remediator.sandbox.aws import rds as rds_module
 from tests.contract.aws.cases import compute
 from tests.contract.aws.cases.every import AWS_CASES
-from tests.contract.aws.cases.rds_cases import ORDERS, instance, rds, replica
+from tests.contract.aws.cases.rds_cases import ORDERS, WORLD, instance, rds, replica, worldwide
 from tests.contract.aws.doing_aws import FIRST, DoingAws
 from tests.support.aws_stage import AwsStage
 
@@ -123,3 +123,46 @@ async def test_a_replica_that_is_none_any_more_is_ours_only_if_rds_tells_when(aw
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
     rds(aws_stage).tell(found.name, "Replication streaming has been terminated.", "read replica")
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.YES
+
+
+async def test_an_alarm_that_sets_the_very_number_is_not_taken_for_us(aws_stage: AwsStage) -> None:
+    """By whose wish it was stands in the group's activities; the number alone tells nothing."""
+    target = await compute.a_group(aws_stage)
+    group = compute.group(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.asg_set_capacity", target, by=1, max_size=4)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    group.desired = 3  # not told yet by anything
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    group.desired = 2
+    aws_stage.aws.autoscaling.size(group, 3, "a monitor alarm changed the desired capacity from 2 to 3.")
+    aws_stage.pass_time(120)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    group.desired = 2  # and set back: it was sized since, so nobody can say that we did nothing
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+async def test_a_number_of_tasks_alone_does_not_say_who_set_it(aws_stage: AwsStage) -> None:
+    target = await compute.a_service(aws_stage)
+    service = compute.service(aws_stage)
+    doing = await DoingAws.on(aws_stage, "aws.ecs_scale", target, by=1, max_size=9)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    before = service.desired
+    aws_stage.pass_time(120)
+    service.desired = before + 1
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    service.desired = before
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.NO
+    service.events.insert(0, ("ev-other", aws_stage.clock.now(), "(service checkout) has started 1 tasks: (task x)."))
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+async def test_a_region_that_writes_already_is_our_doing_only_if_rds_tells_when(aws_stage: AwsStage) -> None:
+    doing = await DoingAws.on(aws_stage, "aws.aurora_global_failover", await worldwide(aws_stage))
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    found = rds(aws_stage).globals[WORLD]
+    found.writer = plan.changes[0].after
+    aws_stage.pass_time(300)
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
