@@ -27,7 +27,7 @@ _BETWEEN_S = 0.5
 
 def rows(scale: Scale) -> Iterator[Row]:
     """One a load and a length of history."""
-    count = scale.of(quick=5, full=60)
+    count = scale.of(quick=2, full=60)
     with cluster() as world:
         floor = asyncio.run(bare.restarted(world, world.deploy("floor", count + 1), at_once=1)).latencies_s
         for past, loaded in ((0, False), (0, True), *((length, False) for length in lengths(scale))):

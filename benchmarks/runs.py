@@ -22,10 +22,10 @@ def rows(scale: Scale) -> Iterator[Row]:
     """One a store, a number of replicas, of runs, and a length of history."""
     with ExitStack() as started:
         world = started.enter_context(cluster())
-        count = scale.of(quick=10, full=200)
+        count = scale.of(quick=4, full=200)
         floor = asyncio.run(bare.restarted(world, world.deploy("floor", count + 1), at_once=_AT_ONCE))
         per_run_ms = floor.seconds / count * 1e3
-        for number in scale.of(quick=(10,), full=(200, 1_000)):
+        for number in scale.of(quick=(4,), full=(200, 1_000)):
             yield _row(world, None, per_run_ms, runs=number)
         for past in lengths(scale):
             yield _row(world, None, per_run_ms, runs=count, past=past)
