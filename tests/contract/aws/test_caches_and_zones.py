@@ -77,6 +77,17 @@ async def test_the_failover_of_another_node_group_is_not_taken_for_ours(aws_stag
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.NO
 
 
+async def test_a_primary_that_moved_without_a_word_is_not_called_again(aws_stage: AwsStage) -> None:
+    """ElastiCache does not tell why, or not yet: it may be ours."""
+    doing = await DoingAws.on(aws_stage, FAILOVER, await cache_cases.sessions(aws_stage))
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    aws_stage.aws.elasticache.call_failover("sessions")
+    aws_stage.pass_time(600)
+    aws_stage.aws.elasticache.events = []
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
 async def test_a_group_is_not_as_wanted_before_its_primary_has_moved(aws_stage: AwsStage) -> None:
     """Right after the call it may still be told of as available."""
     doing = await DoingAws.on(aws_stage, FAILOVER, await cache_cases.sessions(aws_stage))
