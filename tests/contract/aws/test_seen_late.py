@@ -1,5 +1,8 @@
 """What AWS tells late, or tells of others, must not make a step be done twice, nor be taken for ours (S15)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from remediator.answers import Answer
@@ -166,3 +169,40 @@ async def test_a_region_that_writes_already_is_our_doing_only_if_rds_tells_when(
     found.writer = plan.changes[0].after
     aws_stage.pass_time(300)
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+
+
+def _stopped(stage: AwsStage) -> None:
+    stage.aws.ec2.instances[compute.INSTANCE].state = "stopped"
+
+
+def _in_a_group(stage: AwsStage) -> None:
+    stage.aws.ec2.instances[compute.INSTANCE].tags["aws:autoscaling:groupName"] = "web"
+
+
+def _taken_out(stage: AwsStage) -> None:
+    compute.group(stage).members[0].state = "Standby"
+
+
+def _maximum_lowered(stage: AwsStage) -> None:
+    compute.nodegroup(stage).group.maximum = 3
+
+
+@pytest.mark.parametrize(
+    ("action", "prepare", "params", "change"),
+    [
+        ("aws.ec2_reboot", compute.an_instance, {}, _stopped),
+        ("aws.ec2_reboot", compute.an_instance, {}, _in_a_group),
+        ("aws.asg_replace_instance", compute.an_instance_of_a_group, {}, _taken_out),
+        ("aws.eks_nodegroup_scale", compute.a_nodegroup, {"by": 1, "max_size": 20}, _maximum_lowered),
+    ],
+)
+async def test_what_was_changed_since_the_plan_overtakes_it(
+    aws_stage: AwsStage, action: str, prepare: Any, params: dict[str, Any], change: Callable[[AwsStage], None]
+) -> None:
+    """Compared just before the write (S16)."""
+    doing = await DoingAws.on(aws_stage, action, await prepare(aws_stage), **params)
+    plan = await doing.plan()
+    change(aws_stage)
+    with pytest.raises(OvertakenError):
+        await doing.apply(plan)
+    assert aws_stage.aws.writes == []
