@@ -194,6 +194,9 @@ class AwsAccount(_Settings):
         (),
         description="what may be changed, as <kind>/<name> with * and ?, such as rds-instance/orders-*; empty: nothing",
     )
+    documents: tuple[str, ...] = Field(
+        (), description="documents of Systems Manager that playbooks may run on instances (aws.ssm_run); empty: none"
+    )
     endpoint_url: HttpUrl | None = Field(None, description="instead of AWS's own endpoints, for all services")
     loopback_only: bool = Field(False, description="refuse any endpoint that is not loopback (the demo sets it)")
 

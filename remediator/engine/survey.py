@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from remediator.actions import action_named
-from remediator.actions.base import Action, ActionContext, ActionParams, PlanRefusedError
+from remediator.actions.base import Action, ActionContext, PlanRefusedError
 from remediator.answers import Answer, all_of
-from remediator.clients.permissions import in_cluster
 from remediator.conditions.ask import ask
 from remediator.conditions.base import Known, Look, World
 from remediator.decision.facts import Asked, Lacking, Problem, RemedyFacts
 from remediator.engine.finding import find
+from remediator.engine.leave import not_let
 from remediator.engine.named_target import NamedTarget, at_aws, named_target
 from remediator.engine.places import account_of, cluster_of
 from remediator.engine.worlds import Worlds
@@ -111,9 +111,8 @@ class Surveyor:
             kinds = ", ".join(sorted(action.target_kinds))
             return Problem("target_kind", f"{action.name} does not act on a {target.kind}; accepted: {kinds}")
         params = action.params.model_validate(step.params)
-        if runs_commands(action, target, params) and not self._settings.clusters[target.place].commands:
-            text = f"{action.name} runs a command in a pod, and settings clusters.{target.place}.commands is not set"
-            return Problem("commands_not_allowed", text)
+        if (problem := not_let(self._settings, action, target, params)) is not None:
+            return problem
         ctx = ActionContext(world.cluster, own_changes=own_changes, account=world.account)
         try:
             return await action.plan(ctx, target, params)
@@ -143,11 +142,6 @@ class Surveyor:
                 return tuple(plans), plan
             plans.append(plan)
         return tuple(plans), None
-
-
-def runs_commands(action: Action, target: Target, params: ActionParams) -> bool:
-    """Does it run something in a container?"""
-    return any(one.runs_commands for one in in_cluster(action.permissions(target.kind, params)))
 
 
 def _admits_account(playbook: Playbook, settings: Settings, place: str) -> bool:

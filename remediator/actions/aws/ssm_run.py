@@ -53,8 +53,8 @@ Value = Annotated[str, StringConstraints(max_length=1_024, strict=True)]
 
 
 class Params(ActionParams):
-    """What is run is written in the playbook: nothing of an alert ever gets into it. The printed IAM policy allows these documents by
-    name and no others, so that the list of what may be run is kept by AWS, too."""
+    """What is run is written in the playbook: nothing of an alert ever gets into it. Settings must list the document
+    (engine/leave.py), and the printed IAM policy allows these by name and no others, so that AWS keeps the list, too."""
 
     document: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,128}$")] = Field(
         description="name of a Command document of the same account and region, or of AWS's own (AWS-...); none that runs "
