@@ -499,8 +499,9 @@ def banner(app: App) -> dict[str, Any]:
         "url": app.url,
         "mode": app.settings.mode,
         "alertmanager_config": f"deploy/alertmanager/{'live' if live else 'trial'}.yml",
-        "changes": "made for real" if live else "none: every write is a dry-run",
+        "changes": "made for real" if live else "none: every write is a dry-run, or is not sent",
         "namespaces": {name: list(cluster.namespaces) for name, cluster in app.settings.clusters.items()},
+        "at_aws": {f"{name} ({one.id})": list(one.targets) for name, one in app.settings.accounts.items()},
         "store": app.settings.store.shown,
         "duties": list(app.duties),
     }

@@ -1,4 +1,4 @@
-"""``remediator check``: playbooks and settings, offline; with ``--cluster`` also what the clusters let us do."""
+"""``remediator check``: playbooks and settings, offline; with ``--cluster`` also what clusters and accounts let us do."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,7 +26,9 @@ def check(
     ] = False,
     cluster: Annotated[
         bool,
-        typer.Option("--cluster", help="also ask the clusters of settings whether all needed permissions are there"),
+        typer.Option(
+            "--cluster", help="also ask the clusters and accounts of settings whether all needed permissions are there"
+        ),
     ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:

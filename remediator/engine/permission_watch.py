@@ -142,7 +142,7 @@ class PermissionWatch:
         told: dict[str, Any] = {
             "ok": unanswered is not None and access.good,
             "missing": missing[:_SHOWN],
-            "not_asked": sorted(self._settings.clusters if unanswered is None else unanswered),
+            "not_asked": sorted((*self._settings.clusters, *self._aws) if unanswered is None else unanswered),
         }
         # Only where there is one: a role may do without the simulation.
         return {**told, "not_simulated": list(access.at_aws.not_simulated)} if access.at_aws.not_simulated else told
