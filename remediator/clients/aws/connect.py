@@ -1,6 +1,7 @@
 """From settings to one client for each account and region that they allow."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from remediator.clients.aws.api import AwsApi
 from remediator.clients.aws.sessions import Sessions
@@ -22,7 +23,9 @@ class AwsAccounts:
         timeout_s: float,
         probe: Probe = no_probe,
     ) -> None:
-        """Raises ConfigError: ``loopback_only`` is set, and the endpoint is elsewhere."""
+        """Raises ConfigError: the library is not installed, or ``loopback_only`` is set and the endpoint is elsewhere."""
+        if accounts and find_spec("aiobotocore") is None:
+            raise ConfigError("accounts", None, "AWS needs the library aioboto3", "install remediator[aws]")
         self._sessions: list[Sessions] = []
         self.places: dict[str, AwsApi] = {}
         for name, account in accounts.items():
