@@ -22,6 +22,8 @@ class Served:
     settings: dict[str, Any]
     token: str
     port: int = 0
+    before: str = ""
+    """Python that its process runs first."""
     _process: asyncio.subprocess.Process | None = None
     _log: Path = field(init=False)
 
@@ -54,7 +56,7 @@ class Served:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
-                "from remediator.cli import main; main()",
+                f"{self.before}from remediator.cli import main; main()",
                 "serve",
                 "--json",
                 "--config",
