@@ -6,8 +6,8 @@ import pytest
 
 from remediator.runs.cursor import Outcome
 from remediator.sandbox.world import World
-from tests.scenario.test_drill_node_group import LONG_S, paged
 from tests.support.aws_account import account_settings
+from tests.support.drill import LONG_S, paged
 from tests.support.service import Service, firing, running
 
 SHIPPED = Path("playbooks/block-address.yaml").read_text()

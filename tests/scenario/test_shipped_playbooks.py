@@ -23,7 +23,9 @@ async def test_the_alert_leads_to_the_plan_that_is_promised(tmp_path: Path, row:
         await row.prepare(world)
         for query, answer in row.answers.items():
             world.prometheus.script(re.compile(query, re.DOTALL), answer)
-        async with running(tmp_path, *SHIPPED.values(), world=world, clusters__sandbox__nodes=True, clusters__sandbox__commands=True) as service:
+        async with running(
+            tmp_path, *SHIPPED.values(), world=world, clusters__sandbox__nodes=True, clusters__sandbox__commands=True
+        ) as service:
             alert = firing(row.alert, **row.labels(world))  # type: ignore[arg-type]  # labels only
             _, found = await service.api("POST", "explain", alert=alert)
             [mine] = [one for one in found["alerts"][0]["playbooks"] if one["matches"]]
@@ -40,7 +42,9 @@ async def test_where_it_must_not_help_it_has_no_remedy(
 ) -> None:
     async with World(speed=4) as world:
         await prepare(world)
-        async with running(tmp_path, *SHIPPED.values(), world=world, clusters__sandbox__nodes=True, clusters__sandbox__commands=True) as service:
+        async with running(
+            tmp_path, *SHIPPED.values(), world=world, clusters__sandbox__nodes=True, clusters__sandbox__commands=True
+        ) as service:
             world.send_alerts_to(f"{service.app.url}/webhook/alertmanager", bearer_token=TOKEN)
             alert = firing(name, **labels(world))  # type: ignore[arg-type]  # labels only
 
