@@ -55,7 +55,8 @@ def check(
         _print(output, errors.problems, (), (), None)
         raise typer.Exit(1) from None
     problems, later = _of_clusters(loaded, settings) if cluster else ((), ())
-    warnings = (*loaded.warnings, *_void_autonomy(loaded, settings), *later)
+    never = () if drafts else _never_acts(loaded)
+    warnings = (*loaded.warnings, *never, *_void_autonomy(loaded, settings), *later)
     _print(output, problems, warnings, loaded.playbooks, None if drafts else _backstop(loaded, settings))
     if problems:
         raise typer.Exit(1)
@@ -113,6 +114,25 @@ def _of_clusters(
         return asyncio.run(of_clusters(loaded.playbooks, settings))
     except RemediatorError as error:
         fail_each(error)
+
+
+def _never_acts(loaded: "LoadedSet") -> "Iterable[ConfigError]":
+    """Steps that would refuse every target that their playbook can have: people would be paged by it, and nothing done."""
+    from remediator.actions import action_named
+    from remediator.engine.named_target import kinds_of
+    from remediator.errors import ConfigError
+
+    for playbook in loaded.playbooks:
+        for key, spec in playbook.target_specs.items():
+            for remedy in playbook.remedies:
+                for step in remedy.steps:
+                    accepted = action_named(step.action).target_kinds
+                    if step.on in (None, key) and accepted.isdisjoint(kinds_of(spec)):
+                        message = (
+                            f"remedy {remedy.name}: {step.action} does not act on a {spec.type}, so it is never done"
+                        )
+                        place = loaded.files.get(playbook.name, playbook.name)
+                        yield ConfigError(place, None, message, f"accepted: {', '.join(sorted(accepted))}")
 
 
 def _void_autonomy(loaded: "LoadedSet", settings: "Settings") -> "Iterable[ConfigError]":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remediator.decision.facts import Problem
-from remediator.playbooks.model import Playbook, TargetUndeterminedError
+from remediator.playbooks.model import Playbook, TargetSpec, TargetUndeterminedError
 from remediator.targets import WORKLOAD_KINDS, InvalidTargetError, Target
 
 KINDS = {
@@ -136,6 +136,11 @@ class NamedTarget:
             return self.namespace == target.namespace and re.fullmatch(pattern, self.name) is not None
         within = target.namespace if self.namespace else ""
         return (self.namespace, self.name) == (within, target.name)
+
+
+def kinds_of(spec: TargetSpec) -> tuple[str, ...]:
+    """Kinds of target that such a target of a playbook may lead to."""
+    return NamedTarget("", spec.type, {}, spec.workload.kind if spec.workload is not None else "any").kinds
 
 
 def traces(playbook: Playbook, target: Target) -> tuple[str, ...]:

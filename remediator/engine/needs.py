@@ -17,7 +17,7 @@ from remediator.clients.permissions import Permission, Right, in_cluster
 from remediator.conditions import condition_named
 from remediator.engine.evidence import named
 from remediator.engine.finding import permissions_to_find
-from remediator.engine.named_target import AWS_KINDS, NamedTarget, is_built
+from remediator.engine.named_target import AWS_KINDS, is_built, kinds_of
 from remediator.playbooks.model import Condition, Playbook, Remedy, TargetSpec
 from remediator.settings import CertificateSettings, Cluster
 
@@ -87,7 +87,7 @@ def _in_cluster(playbook: Playbook, cluster: Cluster) -> Iterator[tuple[str, Per
             for place in ("",) if permission.everywhere else places:
                 yield place, permission, permission not in required
         if playbook.writes and spec.type not in AWS_KINDS:
-            for place in {namespace_for_events(kind, place) for kind in _kinds(spec) for place in places}:
+            for place in {namespace_for_events(kind, place) for kind in kinds_of(spec) for place in places}:
                 yield place, TO_TELL, True
 
 
@@ -105,14 +105,10 @@ def _places(playbook: Playbook, spec: TargetSpec, cluster: Cluster) -> tuple[str
     return tuple(one for one in cluster.namespaces if named in (None, one))
 
 
-def _kinds(spec: TargetSpec) -> tuple[str, ...]:
-    return NamedTarget("", spec.type, {}, spec.workload.kind if spec.workload is not None else "any").kinds
-
-
 def rights_of(playbook: Playbook, key: str, spec: TargetSpec) -> set[Right]:
     """What finding this target, the conditions and the steps about it need, of clusters and of AWS, and no more."""
     found: set[Right] = set(permissions_to_find(spec.type, spec.workload.kind if spec.workload is not None else "any"))
-    for kind in _kinds(spec):
+    for kind in kinds_of(spec):
         for remedy in playbook.remedies:
             found |= _of_conditions(remedy, key, kind) | _of_steps(remedy, key, kind)
     return found
@@ -122,7 +118,7 @@ def _for_evidence(playbook: Playbook, spec: TargetSpec) -> set[Permission]:
     """Collected before every first change, and where the playbook names it."""
     if not (playbook.writes or playbook.evidence) or spec.type in AWS_KINDS:
         return set()
-    return {one for kind in _kinds(spec) for one in collect.permissions(kind, named(playbook))}
+    return {one for kind in kinds_of(spec) for one in collect.permissions(kind, named(playbook))}
 
 
 def _of_conditions(remedy: Remedy, key: str, kind: str) -> set[Right]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tests.support.playbooks import document, write
+from tests.support.playbooks import document, remedy, write
 
 Invoke = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
@@ -75,6 +75,24 @@ def test_equal_priorities_are_a_warning_not_a_problem(invoke: Invoke, tmp_path: 
     done = invoke("check", str(tmp_path))
     assert done.exit_code == 0
     assert "warning: " in done.stdout and "(S6)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "step"),
+    [
+        ({"rds_instance": {"name": "orders"}}, "kubernetes.rollout_restart"),
+        ({"node": {"name": "worker-1"}}, "kubernetes.rollout_restart"),
+        ({"workload": {"kind": "any", "namespace": "shop", "name": "a"}}, "aws.rds_failover"),
+    ],
+)
+def test_a_step_that_can_never_be_done_is_a_warning(
+    invoke: Invoke, tmp_path: Path, target: dict[str, object], step: str
+) -> None:
+    write(tmp_path / "one.yaml", document("one", target=target, remedies=[remedy(steps=[{step: {}}])]))
+    done = invoke("check", "one.yaml")
+    assert done.exit_code == 0
+    said = " ".join(done.stdout.split())
+    assert f"{step} does not act on a {next(iter(target))}, so it is never done (accepted: " in said
 
 
 def test_a_level_that_is_given_to_nothing_is_a_warning(invoke: Invoke, tmp_path: Path) -> None:
