@@ -25,6 +25,8 @@ from tests.support.service import STORE, TOKEN, Service, firing, running
 
 pytestmark = [pytest.mark.real, pytest.mark.live, pytest.mark.slow]
 
+PATIENT: dict[str, Any] = {"store__commit_timeout": "60s"}
+"""What is stored in the end is the question, not how soon."""
 Scenario = Callable[[Path], Awaitable[None]]
 SCENARIOS: list[Scenario] = [
     way.test_a_crashing_service_is_restarted_once_verified_and_nobody_is_paged,
@@ -86,7 +88,7 @@ async def test_characters_that_it_refuses_are_stored_escaped_s3(
 async def test_five_thousand_alerts_in_one_body_are_ordinary(tmp_path: Path, database_url: str) -> None:
     STORE.set(database_url)
     sent = door.body(*(door.alert(f"{number:016x}") for number in range(5_000)))
-    async with running(tmp_path) as service:
+    async with running(tmp_path, **PATIENT) as service:
         for effect in ("new", "repeats"):
             status, counts = await post(service, sent)
             assert (status, counts[effect]) == (200, 5_000)
@@ -97,7 +99,7 @@ async def test_five_thousand_alerts_in_one_body_are_ordinary(tmp_path: Path, dat
 
 async def test_a_poisonous_body_fails_alone(tmp_path: Path, database_url: str) -> None:
     STORE.set(database_url)
-    async with running(tmp_path) as service:
+    async with running(tmp_path, **PATIENT) as service:
         async with service.store.begin(Tx.MARK) as tx:  # a constraint stands for any reason why a row cannot be stored
             await tx.execute(text("ALTER TABLE episodes ADD CHECK (fingerprint <> 'poison')"))
         good = [post(service, door.body(door.alert(f"good-{number}"))) for number in range(20)]

@@ -66,6 +66,7 @@ def door_settings(**more: Any) -> Settings:
         "listen": {"port": 0},
         "sources": {"prod": {"credential": {"token": TOKEN}}},
         "timings": {"request": "1s", "shutdown": "5s"},
+        "store": {"commit_timeout": "60s"},  # a busy machine is no full disk; tests of the bound give their own
     }
     return Settings.model_validate({**given, **more})
 
