@@ -16,8 +16,8 @@ from remediator.engine.admission import admit, keep_or_withdraw, may_be_withdraw
 from remediator.engine.case import Candidate, Case, is_stale, survey_for
 from remediator.engine.confirmation import confirmed
 from remediator.engine.escalator import judge_incident
-from remediator.engine.places import cluster_of
 from remediator.engine.reconciler import Reconciler
+from remediator.engine.survey import whose_answer
 from remediator.engine.surveying import Surveying
 from remediator.engine.tools import Tools
 from remediator.engine.wakeup import Wakeup
@@ -172,8 +172,10 @@ class Decider:
         return Case(episode, (), episode.decide_again_at)
 
     def _place_of(self, episode: EpisodeRow) -> str:
-        place = cluster_of(self._settings, episode.source, episode.labels)
-        return place if isinstance(place, str) else ""
+        if episode.state == "doubtful":
+            return f"Alertmanager of {episode.source}"
+        matching = self._tools.playbooks().index.candidates(episode.labels)
+        return whose_answer(self._settings, matching, episode.source, episode.labels)
 
     async def _surveyed(self, episode: EpisodeRow) -> Case | None:
         """Everything that needs the world. None: settled otherwise, to be looked at again by itself."""

@@ -3,7 +3,7 @@
 Reads only, outside of any transaction. What could not be read is a ``Problem`` of kind ``wait``, never a guess.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,12 @@ def nothing_known(playbook: Playbook, target: Target) -> tuple[Lacking, ...]:
     """Of a surveyor for whom nobody has asked the API server what we may do."""
     del playbook, target
     return ()
+
+
+def whose_answer(settings: Settings, playbooks: Iterable[Playbook], source: str, labels: Mapping[str, str]) -> str:
+    """The clusters and accounts that a look for these playbooks waits for. One that does not answer holds up what waits for it only."""
+    asked = {(account_of if at_aws(one) else cluster_of)(settings, source, labels) for one in playbooks}
+    return " ".join(sorted(place for place in asked if isinstance(place, str)))
 
 
 class Surveyor:
