@@ -177,10 +177,11 @@ class AwsApi:
         client = await self._client(use, service, operation, failed)
         if renewed is not None and renewed != self._sessions.renewed:
             raise failed(what, "the credential was replaced meanwhile", False)
+        within_s = self._timeout_s if use == "write" else 2 * self._timeout_s
         with departure() as watched:
             try:
                 # A write has one time-out for everything; what is read may be asked three times.
-                async with asyncio.timeout(self._timeout_s if use == "write" else 2 * self._timeout_s):
+                async with asyncio.timeout(within_s):
                     answer: dict[str, Any] = await getattr(client, operation)(**params)
             except ClientError as error:
                 status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -200,7 +201,7 @@ class AwsApi:
                     raise
                 raise failed(what, str(error), watched.begun) from None
             except TimeoutError:
-                raise failed(what, f"no answer within {self._timeout_s:g} s", watched.begun) from None
+                raise failed(what, f"no answer within {within_s:g} s", watched.begun) from None
             except Exception as error:
                 # Credentials that could not be had, answers that could not be read: botocore has many classes for them.
                 raise failed(what, _told(error), watched.begun) from None
