@@ -16,4 +16,8 @@ def test_the_demo_playbooks_load_without_a_warning(tmp_path: Path) -> None:
         vars_overrides={},
     )
     library.reload()
-    assert sorted(playbook.name for playbook in library.current.playbooks) == ["rollout-stuck", "service-down"]
+    assert sorted(playbook.name for playbook in library.current.playbooks) == [
+        "database-failover",
+        "rollout-stuck",
+        "service-down",
+    ]
