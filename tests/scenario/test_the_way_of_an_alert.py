@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from remediator.sandbox.world import World
+from remediator.store import decisions
 from tests.support.service import RESTART, Service, firing, running
 
 
@@ -23,8 +24,10 @@ async def closed(service: Service) -> bool:
 
 
 async def verdicts(service: Service, incident_id: str) -> list[str]:
-    story = await service.story(incident_id)
-    return [f"{decision['verdict']}:{decision['kind'] or ''}" for decision in story.decisions]
+    """Those that no longer stand too: once its run has ended, an alert that still fires is decided anew."""
+    async with service.store.read() as connection:
+        found = await decisions.listing(connection, incident_id=incident_id)
+    return [f"{decision['verdict']}:{decision['kind'] or ''}" for decision in found]
 
 
 async def test_a_crashing_service_is_restarted_once_verified_and_nobody_is_paged(tmp_path: Path) -> None:
