@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -115,6 +115,15 @@ def kills_for(name: str, reached: Mapping[str, Sequence[str]]) -> list[tuple[Kil
         ((chance.choice(begun), 1), (chance.choice(second), 1)) for _ in range(_DOUBLE_KILLS)
     ]
     return [*chosen, *double]
+
+
+def at_first(points: Iterable[str], reached: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[Kill, ...]]]:
+    """Kills at the first pass of these, which every play comes to; how often a point is passed after that, time decides."""
+    chosen: dict[str, list[tuple[Kill, ...]]] = {}
+    for point in sorted(points):
+        richest = max(SCENARIOS, key=lambda scenario: reached[scenario].count(point))
+        chosen.setdefault(richest, []).append(((point, 1),))
+    return chosen
 
 
 def some_of(name: str, kills: Sequence[tuple[Kill, ...]]) -> list[tuple[Kill, ...]]:
