@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from remediator.actions.aws.fidelity import fidelity_of, only_on
-from remediator.actions.aws.rds_failover import TOLD_WITHIN
+from remediator.actions.aws.rds_failover import CLOCKS_DIFFER, TOLD_WITHIN
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError
 from remediator.answers import Answer
@@ -118,12 +118,13 @@ class AuroraGlobalFailover:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again since it was planned")
         if found.moving_to == to:  # when it was planned it went nowhere
             return Look(Answer.YES, str(found))
-        told = last is not None and last.at.isoformat() != plan.memory["last"] and last.at >= begun_at - TOLD_WITHIN
+        newer = last is not None and last.at.isoformat() != plan.memory["last"]
+        ours = newer and last is not None and last.at >= begun_at - CLOCKS_DIFFER
         over = found.writer is not None and found.writer.arn == to
-        if over and told:
+        if over and ours:
             return Look(Answer.YES, f"{found}; RDS tells: {last}")
         as_before = found.writer is not None and found.writer.arn == plan.changes[0].before
-        if told or found.moving_to or not as_before or ctx.aws.now() < begun_at + TOLD_WITHIN:
+        if newer or found.moving_to or not as_before or ctx.aws.now() < begun_at + TOLD_WITHIN:
             return Look(Answer.UNKNOWN, f"{found}; RDS tells: {last or 'nothing yet'}")
         return Look(Answer.NO, f"{found}; RDS tells of nothing since it was planned")
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from remediator.actions.aws.fidelity import fidelity_of
-from remediator.actions.aws.rds_failover import TOLD_WITHIN
+from remediator.actions.aws.rds_failover import CLOCKS_DIFFER, TOLD_WITHIN
 from remediator.actions.aws.write_once import write_once
 from remediator.actions.base import ActionContext, ActionParams, Applied, PlanRefusedError
 from remediator.answers import Answer
@@ -111,11 +111,12 @@ class RdsPromoteReplica:
             return Look(Answer.UNKNOWN, str(error))
         if found.resource_id != plan.uid:
             return Look(Answer.UNKNOWN, f"{plan.target.short} was made again since it was planned")
-        told = last is not None and last.at.isoformat() != plan.memory["last"] and last.at >= begun_at - TOLD_WITHIN
+        newer = last is not None and last.at.isoformat() != plan.memory["last"]
+        ours = newer and last is not None and last.at >= begun_at - CLOCKS_DIFFER
         if not found.source:
             text = f"{found}: it is no replica any more; RDS tells: {last or 'nothing'}"
-            return Look(Answer.YES if told else Answer.UNKNOWN, text)
-        if not found.available or told:
+            return Look(Answer.YES if ours else Answer.UNKNOWN, text)
+        if not found.available or newer:
             return Look(Answer.UNKNOWN, f"{found}: still a replica; RDS tells: {last or 'nothing'}")
         if ctx.aws.now() < begun_at + TOLD_WITHIN:
             return Look(Answer.UNKNOWN, f"{found}: still a replica; RDS may begin in {TOLD_WITHIN.seconds // 60} min")

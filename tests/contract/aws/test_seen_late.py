@@ -128,6 +128,22 @@ async def test_a_replica_that_is_none_any_more_is_ours_only_if_rds_tells_when(aw
     assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.YES
 
 
+async def test_a_promotion_of_before_that_rds_tells_late_is_not_ours(aws_stage: AwsStage) -> None:
+    """Minutes before: sooner than RDS may take to tell, and longer ago than clocks differ."""
+    doing = await DoingAws.on(aws_stage, "aws.rds_promote_replica", await replica(aws_stage))
+    found = rds(aws_stage).instances["orders-replica"]
+    rds(aws_stage).tell(found.name, "Replication streaming has been terminated.", "read replica")
+    late = rds(aws_stage).events.pop()
+    aws_stage.pass_time(120)
+    plan = await doing.plan()
+    begun_at = aws_stage.clock.now()
+    rds(aws_stage).events.append(late)
+    found.source = ""
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.UNKNOWN
+    rds(aws_stage).tell(found.name, "Replication streaming has been terminated.", "read replica")
+    assert (await doing.landed(plan, FIRST, begun_at)).answer is Answer.YES
+
+
 async def test_an_alarm_that_sets_the_very_number_is_not_taken_for_us(aws_stage: AwsStage) -> None:
     """By whose wish it was stands in the group's activities; the number alone tells nothing."""
     target = await compute.a_group(aws_stage)
